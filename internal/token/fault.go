@@ -1,0 +1,76 @@
+package token
+
+import (
+	"errors"
+	"time"
+)
+
+// Actor is who must act before a failure ends.
+type Actor string
+
+// The actors.
+const (
+	// ActorNobody: the failure ends by itself.
+	ActorNobody Actor = "nobody"
+	// ActorCustomer is an administrator of the customer's tenant.
+	ActorCustomer Actor = "customer administrator"
+	// ActorPlatform is the team that owns the application registration and the operator.
+	ActorPlatform Actor = "platform team"
+	// ActorAuthor is whoever writes the DefenderTenant.
+	ActorAuthor Actor = "author of the DefenderTenant"
+)
+
+// Cure is how the end of a failure is noticed.
+type Cure int
+
+// The cures.
+const (
+	// ByRetry: nobody acts; the same request is tried again, with backoff.
+	ByRetry Cure = iota
+	// ByPoll: somebody acts where no watch of ours looks, in Entra ID or on a foreign Secret.
+	ByPoll
+	// ByWatch: an edit in the cluster that a watch of ours will see.
+	ByWatch
+)
+
+// Fault is the one type of failure. Its reason and message are stable and fit for
+// conditions, events and alerts; they never hold text from outside.
+type Fault struct {
+	// Reason is one of the reasons of the API package.
+	Reason string
+	// Message is a sentence that names the object, the actor and the next step.
+	Message string
+	// Actor is who must act.
+	Actor Actor
+	// Cure is how the end will be noticed.
+	Cure Cure
+	// After is the least time to wait before the next attempt, zero if the other side named none.
+	After time.Duration
+	// Code is the number of the AADSTS error, zero if there was none.
+	Code int64
+	// TraceID is Entra ID's trace ID of the answer, for a support request.
+	TraceID string
+	// MissingRoles and GrantedRoles are set when roles are the matter.
+	MissingRoles, GrantedRoles []string
+	// Cause is for the log. It must already be free of secrets.
+	Cause error
+}
+
+// Error gives the stable part of the fault.
+func (f *Fault) Error() string { return f.Reason + ": " + f.Message }
+
+// Unwrap gives the cause, so that wrapping keeps its meaning.
+func (f *Fault) Unwrap() error { return f.Cause }
+
+// AsFault finds the Fault in a chain of errors. Any other error becomes a failure of
+// unknown kind that is tried again: nothing unknown is ever terminal.
+func AsFault(err error, reason, message string) *Fault {
+	if err == nil {
+		return nil
+	}
+	var fault *Fault
+	if errors.As(err, &fault) {
+		return fault
+	}
+	return &Fault{Reason: reason, Message: message, Actor: ActorNobody, Cure: ByRetry, Cause: err}
+}

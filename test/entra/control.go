@@ -1,0 +1,5 @@
+package entra
+
+import "net/http"
+
+func (e *Emulator) controlRoutes(mux *http.ServeMux) {}

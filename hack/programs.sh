@@ -6,10 +6,10 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/defender-tenant-operator
 
 say() { echo "build: $*" >&2; }
 
-# fingerprint covers all that decides what the programs are: pins, sources, these scripts, the compiler.
+# fingerprint FILE... covers what decides how programs turn out: those files, this script, the compiler.
 fingerprint() {
 	{
-		cat go.mod go.sum build.sh ../programs.sh "$@"
+		cat ../programs.sh "$@"
 		go env GOVERSION GOOS GOARCH CGO_ENABLED
 	} | git hash-object --stdin | cut -c1-10
 }

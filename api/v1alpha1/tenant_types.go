@@ -162,7 +162,7 @@ type TokenSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:Pattern=`^[^\s"<>\\^{|}]+$`
+	// +kubebuilder:validation:Pattern=`^[^\s"'<>\\^{|}]+$`
 	Resource string `json:"resource,omitempty"`
 
 	// requiredRoles are the application roles that the workload needs. A token without

@@ -25,7 +25,7 @@ for holder in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
 done
 
 # The largest comes first: the others reuse the packages it has compiled.
-dir=$cache/control-plane/$kubernetes-etcd${etcd#v}-$(fingerprint)
+dir=$cache/control-plane/$kubernetes-etcd${etcd#v}-$(fingerprint go.mod go.sum build.sh)
 provide "$dir" "$ldflags" \
 	kube-apiserver=k8s.io/kubernetes/cmd/kube-apiserver \
 	kube-controller-manager=k8s.io/kubernetes/cmd/kube-controller-manager \

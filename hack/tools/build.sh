@@ -15,6 +15,6 @@ kustomize) package=sigs.k8s.io/kustomize/kustomize/v5 ;;
 	;;
 esac
 
-dir=$cache/tools/$(fingerprint golangci-lint/main.go)
+dir=$cache/tools/$(fingerprint go.mod go.sum build.sh golangci-lint/main.go)
 provide "$dir" '-s -w' "$1=$package"
 echo "$dir/$1"

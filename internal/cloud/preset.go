@@ -46,12 +46,16 @@ func Presets() []Preset {
 
 // PresetOf finds an API by its name.
 func PresetOf(api v1alpha1.API) (Preset, bool) {
-	for _, p := range Presets() {
-		if p.API == api {
-			return p, true
-		}
+	switch api {
+	case v1alpha1.APIDefenderXDR:
+		return defenderXDR(), true
+	case v1alpha1.APIDefenderForEndpoint:
+		return defenderForEndpoint(), true
+	case v1alpha1.APIMicrosoftGraph:
+		return microsoftGraph(), true
+	default:
+		return Preset{}, false
 	}
-	return Preset{}, false
 }
 
 // defenderXDR is the application "Microsoft Threat Protection". Which audience the

@@ -95,12 +95,20 @@ func plain(role string) string {
 	return strings.Join(parts, ".")
 }
 
-// Allows tells whether an entry of spec.apis of a DefenderGrant names the target: the
-// preset's name, the exact URI, or a preset with the same URI.
-func (t Target) Allows(entry string, cloud v1alpha1.Cloud) bool {
-	if entry == string(t.API) || entry == t.Resource {
-		return true
+// Covers tells whether an entry of spec.apis of a DefenderGrant names a resource: it is
+// its exact URI, or a preset that has this URI in one of the clouds.
+func Covers(entry, resource string) bool {
+	if resource == "" || entry == resource {
+		return resource != ""
 	}
 	preset, known := PresetOf(v1alpha1.API(entry))
-	return known && preset.Resources[cmp.Or(cloud, v1alpha1.CloudPublic)] == t.Resource
+	if !known {
+		return false
+	}
+	for _, uri := range preset.Resources {
+		if uri == resource {
+			return true
+		}
+	}
+	return false
 }

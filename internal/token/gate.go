@@ -57,8 +57,10 @@ type Issued struct {
 
 // Admitted is a token that passed the gate.
 type Admitted struct {
-	Claims
-	Life
+	// Claims are what the token says.
+	Claims Claims
+	// Life is when it works, by the operator's clock.
+	Life Life
 	// Skew is how far the operator's clock is behind Entra ID's, zero unless it matters.
 	Skew time.Duration
 }

@@ -67,19 +67,17 @@ func (c *Cluster) controllerManagerFlags() ([]string, error) {
 	}
 	server := c.env.ControlPlane.APIServer
 	access, authority := filepath.Join(c.dir, "controller-manager.kubeconfig"), filepath.Join(c.dir, "ca.crt")
+	err = errors.Join(os.WriteFile(access, kubeconfig, 0o600), os.WriteFile(authority, server.CA, 0o600))
 	return []string{
-			"--kubeconfig=" + access,
-			"--root-ca-file=" + authority,
-			"--service-account-private-key-file=" + filepath.Join(server.CertDir, "sa-signer.key"),
-			"--use-service-account-credentials=true",
-			"--leader-elect=false",
-			"--secure-port=0",
-			"--controllers=garbage-collector-controller,namespace-controller,serviceaccount-controller," +
-				"serviceaccount-token-controller,root-ca-certificate-publisher-controller",
-		}, errors.Join(
-			os.WriteFile(access, kubeconfig, 0o600),
-			os.WriteFile(authority, server.CA, 0o600),
-		)
+		"--kubeconfig=" + access,
+		"--root-ca-file=" + authority,
+		"--service-account-private-key-file=" + filepath.Join(server.CertDir, "sa-signer.key"),
+		"--use-service-account-credentials=true",
+		"--leader-elect=false",
+		"--secure-port=0",
+		"--controllers=garbage-collector-controller,namespace-controller,serviceaccount-controller," +
+			"serviceaccount-token-controller,root-ca-certificate-publisher-controller",
+	}, err
 }
 
 // awaitCollector waits until the garbage collector has deleted an object whose owner never existed.

@@ -62,7 +62,7 @@ func (r *registration) certificateOf(c compact) *x509.Certificate {
 // pointsTo takes thumbprints as base64url, as the standard says, as padded standard base64, as clients also write
 // them, and as hexadecimal digits.
 func pointsTo(header map[string]any, name string, thumbprint []byte) bool {
-	text, _ := header[name].(string)
+	text := textOf(header[name])
 	if decoded, err := hex.DecodeString(text); err == nil && bytes.Equal(decoded, thumbprint) {
 		return true
 	}

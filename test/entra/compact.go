@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -39,9 +40,14 @@ func openCompact(token string) (compact, error) {
 }
 
 // text is a claim that must be a string; anything else is empty.
-func (c compact) text(claim string) string {
-	s, _ := c.claims[claim].(string)
-	return s
+func (c compact) text(claim string) string { return textOf(c.claims[claim]) }
+
+// textOf is a JSON value that must be a string; anything else is empty.
+func textOf(value any) string {
+	if s, ok := value.(string); ok {
+		return s
+	}
+	return ""
 }
 
 // seconds is a time claim; ok is false if it is missing or no number.
@@ -56,7 +62,10 @@ func (c compact) seconds(claim string) (seconds int64, ok bool) {
 
 // names is a claim that is a list of strings, such as roles.
 func (c compact) names(claim string) []string {
-	list, _ := c.claims[claim].([]any)
+	list, ok := c.claims[claim].([]any)
+	if !ok {
+		return nil
+	}
 	var names []string
 	for _, item := range list {
 		if s, ok := item.(string); ok {
@@ -68,13 +77,5 @@ func (c compact) names(claim string) []string {
 
 // hasAudience takes aud as a string or as a list, as JWT allows both.
 func (c compact) hasAudience(accept func(string) bool) bool {
-	if accept(c.text("aud")) {
-		return true
-	}
-	for _, audience := range c.names("aud") {
-		if accept(audience) {
-			return true
-		}
-	}
-	return false
+	return accept(c.text("aud")) || slices.ContainsFunc(c.names("aud"), accept)
 }

@@ -23,7 +23,8 @@ func protectedEndpoints() []protectedEndpoint {
 		{"/api/alerts", DefenderForEndpoint, []string{"Alert.Read.All", "Alert.ReadWrite.All"}, "alert"},
 		{
 			"/v1.0/security/incidents", MicrosoftGraph,
-			[]string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"}, "incident",
+			[]string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"},
+			"incident",
 		},
 	}
 }

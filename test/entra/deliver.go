@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -14,9 +15,7 @@ const paddingChunk = 32 << 10
 // deliver sends an answer with the wire faults of the visit.
 func (e *Emulator) deliver(w http.ResponseWriter, v *visit, a answer) {
 	header := w.Header()
-	for name, values := range a.header {
-		header[name] = values
-	}
+	maps.Copy(header, a.header)
 	header.Set("Date", v.date().Format(http.TimeFormat))
 	header.Set("X-Ms-Request-Id", v.traceID)
 	header.Set("Client-Request-Id", v.correlationID)
@@ -25,7 +24,7 @@ func (e *Emulator) deliver(w http.ResponseWriter, v *visit, a answer) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	switch f := v.fault; {
 	case f.Truncate != 0:
-		e.truncate(w, a, f.Truncate)
+		truncate(w, a, f.Truncate)
 	case f.Pad > 0 || f.GzipBomb > 0:
 		inflate(w, a, f)
 	case f.Drip > 0:
@@ -39,12 +38,11 @@ func (e *Emulator) deliver(w http.ResponseWriter, v *visit, a answer) {
 }
 
 // truncate promises the whole body and ends the connection within it.
-func (e *Emulator) truncate(w http.ResponseWriter, a answer, offset int) {
+func truncate(w http.ResponseWriter, a answer, offset int) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)+1))
 	w.WriteHeader(a.status)
+	// net/http ends a connection whose handler wrote less than it promised.
 	_, _ = w.Write(a.body[:min(max(offset, 0), len(a.body))])
-	_ = http.NewResponseController(w).Flush()
-	e.abort(w)
 }
 
 // inflate sends a body that is too large, as it is or compressed. It is made on the way: the emulator needs no memory for it.
@@ -92,7 +90,7 @@ func (e *Emulator) drip(w http.ResponseWriter, v *visit, a answer) {
 }
 
 // abort resets the TCP connection: the client sees "connection reset by peer", or an unexpected end of what it reads.
-func (e *Emulator) abort(w http.ResponseWriter) {
+func abort(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // net/http's own way to end a connection without an answer

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -107,8 +108,5 @@ func (t *tenant) principal(clientID string) *principal {
 // accept grants what the registration requires, no more and no less, as a new consent does.
 func (t *tenant) accept(r *registration) {
 	p := t.principal(r.ClientID)
-	p.roles = map[string][]string{}
-	for resource, roles := range r.Permissions {
-		p.roles[resource] = roles
-	}
+	p.roles = maps.Clone(r.Permissions)
 }

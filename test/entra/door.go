@@ -1,12 +1,13 @@
 package entra
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
-	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
@@ -19,7 +20,7 @@ const (
 
 // door is one listening address that can be shut and opened again on the same port.
 type door struct {
-	address string
+	address string // does not change once open
 	tls     *tls.Config
 	handler http.Handler
 
@@ -36,25 +37,37 @@ func openDoor(address string, certificate tls.Certificate, handler http.Handler)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d, d.listen()
+	address, err := d.listen()
+	d.address = address
+	return d, err
 }
 
-// listen needs mu. After the first call the address carries the port that the system chose.
-func (d *door) listen() error {
+// listen needs mu. The address that it returns carries the port that the system chose.
+func (d *door) listen() (string, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(context.Background(), "tcp", d.address)
 	if err != nil {
-		return err
+		return "", err
 	}
-	d.address = listener.Addr().String()
 	d.server = &http.Server{
 		Handler:           d.handler,
 		ReadHeaderTimeout: headerPatience,
-		// Handshakes that clients give up are normal here and would drown a test's output.
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog:          log.New(serverLog{}, "entra: ", 0),
 	}
 	go func(s *http.Server) { _ = s.Serve(tls.NewListener(listener, d.tls)) }(d.server)
-	return nil
+	return listener.Addr().String(), nil
+}
+
+// serverLog drops handshakes that clients gave up, which are normal here, and shows all else, such as a panic in
+// a Mutate function.
+type serverLog struct{}
+
+// Write takes one message of net/http.
+func (serverLog) Write(message []byte) (int, error) {
+	if bytes.Contains(message, []byte("TLS handshake error")) {
+		return len(message), nil
+	}
+	return os.Stderr.Write(message)
 }
 
 func (d *door) reopen() error {
@@ -65,7 +78,7 @@ func (d *door) reopen() error {
 	}
 	deadline := time.After(reopenPatience)
 	for {
-		err := d.listen()
+		_, err := d.listen()
 		if err == nil {
 			return nil
 		}

@@ -16,6 +16,8 @@ type Options struct {
 	// APIAddr is a second address that answers the same and that Down leaves alone, for tests in which the APIs
 	// outlive Entra ID. Default: none, LoginAddr serves both.
 	APIAddr string
+	// Hosts are further names and IP addresses that the server certificate covers, such as that of a Service.
+	Hosts []string
 	// Lifetime of tokens, from now to exp, in whole seconds. Default one hour; SetLifetime changes it.
 	Lifetime time.Duration
 	// Marker is a canary that every token, error body and authorization code carries, so that a test can scan logs
@@ -74,7 +76,7 @@ func Start(o Options) (*Emulator, error) {
 
 // equip makes the keys and loads the data that never change.
 func (e *Emulator) equip() (err error) {
-	if e.trust, err = newTrust(); err != nil {
+	if e.trust, err = newTrust(e.options.Hosts); err != nil {
 		return fmt.Errorf("make trust root: %w", err)
 	}
 	if e.signer, err = newSigner(); err != nil {

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -46,7 +47,9 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 		*plain
 		Delay, Skew, Drip string
 	}{plain: (*plain)(f)}
-	if err := json.Unmarshal(data, &in); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&in); err != nil {
 		return err
 	}
 	for _, d := range []struct {

@@ -70,12 +70,13 @@ func (e *Emulator) mint(v *visit, in entitlement) (string, IssuedToken, error) {
 		token = seal(token)
 	}
 	digest := sha256.Sum256([]byte(token))
-	issued := IssuedToken{Issued: v.now, SHA256: hex.EncodeToString(digest[:])}
-	issued.UTI, _ = claims["uti"].(string)
-	issued.Tenant, _ = claims["tid"].(string)
-	issued.Aud, _ = claims["aud"].(string)
-	issued.AppID, _ = claims["appid"].(string)
-	issued.Roles, _ = claims["roles"].([]string)
+	issued := IssuedToken{
+		UTI: textOf(claims["uti"]), Tenant: textOf(claims["tid"]), Aud: textOf(claims["aud"]), AppID: textOf(claims["appid"]),
+		Issued: v.now, SHA256: hex.EncodeToString(digest[:]),
+	}
+	if roles, ok := claims["roles"].([]string); ok {
+		issued.Roles = roles
+	}
 	if at, ok := claims["exp"].(int64); ok {
 		issued.Expires = time.Unix(at, 0).UTC()
 	}

@@ -6,10 +6,13 @@ import (
 	"time"
 )
 
+const prefixDigits = 8
+
 // TenantID is the identifier of the i-th tenant of a series, with up to eight hexadecimal digits as its prefix.
 // Load tests and the control API's bulk creation share it.
 func TenantID(prefix string, i int) string {
-	return fmt.Sprintf("%08s-0000-4000-8000-%012d", strings.ToLower(prefix), i)
+	zeros := strings.Repeat("0", max(0, prefixDigits-len(prefix)))
+	return fmt.Sprintf("%s%s-0000-4000-8000-%012d", zeros, strings.ToLower(prefix), i)
 }
 
 // AddTenant makes a tenant exist. It has every resource and no service principal of any app.

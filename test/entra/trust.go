@@ -47,7 +47,7 @@ func validity() (from, to time.Time) {
 	return time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 }
 
-func newTrust() (*trust, error) {
+func newTrust(hosts []string) (*trust, error) {
 	from, to := validity()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -64,7 +64,7 @@ func newTrust() (*trust, error) {
 	if root, err = x509.ParseCertificate(der); err != nil {
 		return nil, err
 	}
-	leaf, err := serverCertificate(root, key)
+	leaf, err := serverCertificate(root, key, hosts)
 	if err != nil {
 		return nil, err
 	}
@@ -77,18 +77,26 @@ func newTrust() (*trust, error) {
 	}, nil
 }
 
-func serverCertificate(root *x509.Certificate, rootKey *ecdsa.PrivateKey) (tls.Certificate, error) {
+func serverCertificate(root *x509.Certificate, rootKey *ecdsa.PrivateKey, hosts []string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "Entra emulator"},
 		NotBefore: root.NotBefore, NotAfter: root.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    append(realHosts(), "localhost"),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}, root, key.Public(), rootKey)
+	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+			continue
+		}
+		template.DNSNames = append(template.DNSNames, host)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, root, key.Public(), rootKey)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 

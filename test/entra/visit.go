@@ -45,14 +45,14 @@ func (e *Emulator) attend(kind Kind, handle func(*visit) answer) http.HandlerFun
 		number := e.ledger.arrive(v.record)
 		v.fault = e.faults.take(v.tenant, kind)
 		if !e.wait(v) {
-			e.abort(w)
+			abort(w)
 			return
 		}
 		a := e.respond(v, handle)
 		v.record.Status, v.record.Code = a.status, a.code
 		e.ledger.finish(number, v.record)
 		if a.status == 0 {
-			e.abort(w)
+			abort(w)
 			return
 		}
 		e.deliver(w, v, a)

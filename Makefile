@@ -1,0 +1,97 @@
+# Needs go, git, make and bash, and a C compiler for the race detector. All other programs, a Kubernetes
+# control plane among them, are built from pinned Go modules into the user's cache folder.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Recipes only: they build what is missing.
+step = @echo "==> $(1)" >&2
+tool = "$$(hack/tools/build.sh $(1))"
+control_plane = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)"
+kubectl = "$$(command -v kubectl || echo "$$(hack/controlplane/build.sh)/kubectl")"
+
+##@ Every day
+
+.PHONY: help
+help: ## Say what there is to make
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: verify ## Verify, then run all tests against a real control plane and each fuzz target for FUZZTIME (5s)
+	@hack/test.sh
+
+.PHONY: demo
+demo: ## Show the operator at work on a control plane of its own; KEEP=1 leaves it running
+	$(call step,demo)
+	@$(control_plane) go run ./hack/demo $(if $(KEEP),--keep)
+
+.PHONY: bench
+bench: ## Measure the operator under the load of N tenants
+	$(call step,benchmark)
+	@$(control_plane) go run ./test/load $(if $(N),-n $(N))
+
+##@ Code
+
+.PHONY: generate
+generate: ## Write deep copies, CRDs, roles and generated documentation
+	$(call step,generate)
+	@$(call tool,controller-gen) object paths=./api/...
+	@$(call tool,controller-gen) crd paths=./api/... output:crd:dir=config/crd/bases
+	@$(call tool,controller-gen) rbac:roleName=defender-tenant-operator paths=./... output:rbac:dir=config/rbac
+	@go generate ./...
+
+.PHONY: tidy
+tidy: ## Tidy the go.mod files
+	$(call step,tidy)
+	@for module in . hack/controlplane hack/tools; do (cd "$$module" && go mod tidy); done
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	$(call step,format)
+	@$(call tool,golangci-lint) fmt
+
+.PHONY: lint
+lint: ## Run the linters, which also keep the layers apart
+	$(call step,lint)
+	@$(call tool,golangci-lint) config verify
+	@$(call tool,golangci-lint) run
+	@cd hack/tools && go vet ./...
+
+.PHONY: verify
+verify: ## Fail if generate, tidy or fmt would change a file, or lint finds something
+	@hack/verify.sh
+
+##@ Programs
+
+.PHONY: build
+build: ## Build the operator and the kubectl plugin into bin/
+	$(call step,build $(VERSION))
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: run
+run: install ## Run the operator here, against the cluster of your kubeconfig
+	$(call step,run)
+	@go run ./cmd/manager $(ARGS)
+
+.PHONY: install
+install: ## Install the CRDs into the cluster of your kubeconfig
+	$(call step,install CRDs)
+	@$(kubectl) apply --server-side -f config/crd/bases
+
+.PHONY: uninstall
+uninstall: ## Delete the CRDs, and with them every DefenderTenant and its Secrets
+	$(call step,uninstall CRDs)
+	@$(kubectl) delete --ignore-not-found -f config/crd/bases
+
+.PHONY: control-plane
+control-plane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl (once), print their folder
+	@hack/controlplane/build.sh
+
+.PHONY: clean
+clean: ## Delete bin/ and what tests left behind; the cache of built programs stays
+	@rm -rf bin cover.out .demo

@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/keyring"
+)
+
+// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps,verbs=get;list;watch
+// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// lookInterval is how often an application is looked at without any cause: expiry comes
+// closer, and the times in status move at most that often.
+const lookInterval = time.Hour
+
+// Keyring tells how the credentials of an application stand.
+type Keyring interface {
+	Entries(ctx context.Context, app *v1alpha1.DefenderApp) []keyring.Entry
+}
+
+// Reconciler reports on one DefenderApp at a time.
+type Reconciler struct {
+	// Client reads from the cache and writes to the API server.
+	client.Client
+	// Keyring knows the credentials.
+	Keyring Keyring
+	// Catalog finds login hosts, for consent links.
+	Catalog cloud.Catalog
+	// Clock is the only clock of the package.
+	Clock clock.PassiveClock
+	// Events tells people what changed.
+	Events events.EventRecorder
+	// Judged receives the applications of which Entra ID judged a credential.
+	Judged <-chan event.GenericEvent
+}
+
+// Reconcile looks at the credentials and writes the status if it differs.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	now := r.Clock.Now()
+	app := &v1alpha1.DefenderApp{}
+	if err := r.Get(ctx, req.NamespacedName, app); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	after := app.DeepCopy()
+	after.Status = statusOf(app, r.Keyring.Entries(ctx, app), r.Catalog.AppConsentURL(app.Spec), now)
+	if apiequality.Semantic.DeepEqual(app.Status, after.Status) {
+		return ctrl.Result{RequeueAfter: lookInterval}, nil
+	}
+	if err := r.Status().Patch(ctx, after, client.MergeFrom(app)); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(fmt.Errorf("write status of DefenderApp %s: %w", app.Name, err))
+	}
+	r.tell(app, after)
+	return ctrl.Result{RequeueAfter: lookInterval}, nil
+}
+
+// Setup wires the controller into a manager. secrets is the cache of the operator's own
+// namespace.
+func (r *Reconciler) Setup(mgr ctrl.Manager, secrets cache.Cache, options controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("defenderapp").
+		For(&v1alpha1.DefenderApp{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.Kind(secrets, &corev1.Secret{},
+			handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, s *corev1.Secret) []reconcile.Request {
+				return r.users(ctx, s.Name)
+			}))).
+		WatchesRawSource(source.Channel(r.Judged, &handler.EnqueueRequestForObject{})).
+		WithOptions(options).
+		Complete(r)
+}
+
+// users are the applications that keep a credential in a Secret.
+func (r *Reconciler) users(ctx context.Context, secret string) []reconcile.Request {
+	var list v1alpha1.DefenderAppList
+	if err := r.List(ctx, &list); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Could not list DefenderApps; the hourly look will find the change")
+		return nil
+	}
+	var found []reconcile.Request
+	for _, app := range list.Items {
+		for _, c := range app.Spec.Credentials {
+			if keyring.SecretName(c) == secret {
+				found = append(found, reconcile.Request{NamespacedName: types.NamespacedName{Name: app.Name}})
+				break
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,203 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/keyring"
+)
+
+// warnings are how long before its end a credential is warned of, longest first.
+func warnings() []time.Duration {
+	const day = 24 * time.Hour
+	return []time.Duration{30 * day, 7 * day, day, 0}
+}
+
+// statusOf is the whole status, from what the keyring says.
+func statusOf(app *v1alpha1.DefenderApp, entries []keyring.Entry, consentURL string, now time.Time) v1alpha1.DefenderAppStatus {
+	status := v1alpha1.DefenderAppStatus{
+		ObservedGeneration: app.Generation,
+		ConsentURL:         consentURL,
+		Conditions:         slices.Clone(app.Status.Conditions),
+	}
+	for _, entry := range entries {
+		status.Credentials = append(status.Credentials, credentialStatus(entry, app.Status.Credentials))
+	}
+	set := func(kind string, state metav1.ConditionStatus, reason, message string) {
+		apimeta.SetStatusCondition(&status.Conditions, metav1.Condition{
+			Type: kind, Status: state, Reason: reason, Message: message,
+			ObservedGeneration: app.Generation, LastTransitionTime: metav1.NewTime(now.UTC().Truncate(time.Second)),
+		})
+	}
+	setReady(set, app, entries)
+	setAccepted(set, entries)
+	setExpiring(set, entries, now)
+	return status
+}
+
+type setter func(kind string, state metav1.ConditionStatus, reason, message string)
+
+// setReady also sets Stalled: without a usable credential somebody must edit something.
+func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
+	var refused, unusable *keyring.Entry
+	for i := range entries {
+		entry := &entries[i]
+		switch {
+		case entry.Err != nil:
+			if unusable == nil {
+				unusable = entry
+			}
+		case entry.Verdict != nil && entry.Verdict.Refused != nil:
+			refused = entry
+		default:
+			set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited.")
+			if app.Spec.Suspend {
+				set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "No token is requested with this application. The platform team ends that with spec.suspend: false.")
+				return
+			}
+			set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonCredentialReady, fmt.Sprintf("Credential %s can be used.", entry.Name))
+			return
+		}
+	}
+	switch {
+	case refused != nil:
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialRefused, refused.Verdict.Refused.Message)
+		set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited until a new credential exists.")
+	case unusable != nil:
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, unusable.Err.Reason, unusable.Err.Message)
+		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, unusable.Err.Reason, unusable.Err.Message)
+	}
+}
+
+// setAccepted speaks of the credentials that Entra ID has judged.
+func setAccepted(set setter, entries []keyring.Entry) {
+	var refused *keyring.Entry
+	for i := range entries {
+		switch v := entries[i].Verdict; {
+		case v == nil:
+		case v.Refused == nil:
+			set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionTrue, v1alpha1.ReasonCredentialAccepted, fmt.Sprintf("Entra ID accepts credential %s.", entries[i].Name))
+			return
+		case refused == nil:
+			refused = &entries[i]
+		}
+	}
+	if refused != nil {
+		set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionFalse, v1alpha1.ReasonCredentialRefused, refused.Verdict.Refused.Message)
+		return
+	}
+	set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionUnknown, v1alpha1.ReasonPending, "No credential has been used yet.")
+}
+
+// setExpiring warns of the credential that ends first.
+func setExpiring(set setter, entries []keyring.Entry, now time.Time) {
+	var first *keyring.Entry
+	for i := range entries {
+		ends := entries[i].Credential.ExpiresAt
+		if !ends.IsZero() && (first == nil || ends.Before(first.Credential.ExpiresAt)) {
+			first = &entries[i]
+		}
+	}
+	if first != nil {
+		ends := first.Credential.ExpiresAt
+		stage := ""
+		for _, warning := range warnings() {
+			if !now.Before(ends.Add(-warning)) {
+				stage = within(warning)
+			}
+		}
+		if stage != "" {
+			set(v1alpha1.ConditionCredentialExpiring, metav1.ConditionTrue, v1alpha1.ReasonCredentialExpiring,
+				fmt.Sprintf("Credential %s %s (%s). The platform team must add a new credential beside it and remove it once the new one is accepted.", first.Name, stage, ends.Format(time.DateOnly)))
+			return
+		}
+	}
+	set(v1alpha1.ConditionCredentialExpiring, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "No credential is known to end within 30 days.")
+}
+
+func within(warning time.Duration) string {
+	if warning == 0 {
+		return "has ended"
+	}
+	if warning == 24*time.Hour {
+		return "ends within a day"
+	}
+	return fmt.Sprintf("ends within %d days", int(warning.Hours()/24))
+}
+
+// credentialStatus tells of one credential. Times of use move at most once an hour.
+func credentialStatus(entry keyring.Entry, former []v1alpha1.CredentialStatus) v1alpha1.CredentialStatus {
+	status := v1alpha1.CredentialStatus{Name: entry.Name}
+	if entry.Err != nil {
+		status.Reason = entry.Err.Reason
+		return status
+	}
+	status.Fingerprint = entry.Credential.Fingerprint
+	if !entry.Credential.ExpiresAt.IsZero() {
+		status.ExpiresAt = stamp(entry.Credential.ExpiresAt)
+	}
+	i := slices.IndexFunc(former, func(c v1alpha1.CredentialStatus) bool {
+		return c.Name == entry.Name && c.Fingerprint == status.Fingerprint
+	})
+	if entry.Verdict == nil {
+		// After a restart nothing has been used yet; what was seen before still holds.
+		if i >= 0 {
+			status.Accepted, status.Reason = former[i].Accepted, former[i].Reason
+			status.CheckedAt, status.LastUsedAt = former[i].CheckedAt, former[i].LastUsedAt
+		}
+		return status
+	}
+	accepted := entry.Verdict.Refused == nil
+	status.Accepted = &accepted
+	if !accepted {
+		status.Reason = entry.Verdict.Refused.Reason
+	}
+	status.CheckedAt = stamp(entry.Verdict.CheckedAt)
+	if !entry.Verdict.LastUsedAt.IsZero() {
+		status.LastUsedAt = stamp(entry.Verdict.LastUsedAt)
+	}
+	if i >= 0 && former[i].Accepted != nil && *former[i].Accepted == accepted {
+		status.CheckedAt = hourly(former[i].CheckedAt, status.CheckedAt)
+		status.LastUsedAt = hourly(former[i].LastUsedAt, status.LastUsedAt)
+	}
+	return status
+}
+
+func hourly(former, fresh *metav1.Time) *metav1.Time {
+	if former != nil && fresh != nil && fresh.Sub(former.Time) < lookInterval {
+		return former
+	}
+	return fresh
+}
+
+func stamp(t time.Time) *metav1.Time {
+	at := metav1.NewTime(t.UTC().Truncate(time.Second))
+	return &at
+}
+
+// tell emits an event for each condition that changed for better or worse.
+func (r *Reconciler) tell(before, after *v1alpha1.DefenderApp) {
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCredentialAccepted, v1alpha1.ConditionCredentialExpiring} {
+		was := apimeta.FindStatusCondition(before.Status.Conditions, kind)
+		is := apimeta.FindStatusCondition(after.Status.Conditions, kind)
+		if is == nil || is.Status == metav1.ConditionUnknown || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message {
+			continue
+		}
+		good := metav1.ConditionTrue
+		if kind == v1alpha1.ConditionCredentialExpiring {
+			good = metav1.ConditionFalse
+		}
+		switch {
+		case is.Status != good:
+			r.Events.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+		case was != nil && was.Status != good:
+			r.Events.Eventf(after, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", is.Message)
+		}
+	}
+}

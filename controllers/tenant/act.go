@@ -1,0 +1,253 @@
+package tenant
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// result is how one token stands after the pass.
+type result struct {
+	slot   slot
+	did    verb
+	held   *holding     // what the Secret holds now, nil: there is none
+	fault  *token.Fault // why it is not better
+	next   time.Time    // when the next attempt may be made, zero if none is planned
+	notice string       // what to tell people beyond the conditions, or nothing
+}
+
+// outcome is how the whole object stands after the pass.
+type outcome struct {
+	seen    *observed
+	results []result
+	handled request
+}
+
+// act carries out the steps. Each token stands alone: what befalls one is no reason to
+// leave out another.
+func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step) outcome {
+	key := client.ObjectKeyFromObject(seen.tenant)
+	known := r.memory.of(key, seen.tenant.UID)
+	out := outcome{seen: seen, handled: seen.done, results: make([]result, len(steps))}
+	attempted := false
+	for i, s := range seen.slots {
+		out.results[i] = r.perform(ctx, seen, s, steps[i], known)
+		attempted = attempted || steps[i].do == mint && !isOverBudget(out.results[i].fault)
+		out.results[i].did = steps[i].do
+		known.note(&out.results[i], seen.inputs(), r.Clock.Now())
+	}
+	if attempted || out.nothingToAsk(steps) {
+		out.handled = seen.asked
+		known.handled = seen.asked
+	}
+	r.sweepSpare(ctx, seen, out.results)
+	r.memory.setFailing(known, out.failing())
+	return out
+}
+
+// nothingToAsk tells whether a refresh request came to an end without a request to Entra
+// ID because none may be made: it is answered by the conditions.
+func (out outcome) nothingToAsk(steps []step) bool {
+	for i, s := range steps {
+		if s.do != keep || out.results[i].fault == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (out outcome) failing() bool {
+	for _, res := range out.results {
+		if res.fault != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Reconciler) perform(ctx context.Context, seen *observed, s slot, todo step, known *remembered) result {
+	res := result{slot: s, held: s.held, fault: todo.fault}
+	switch todo.do {
+	case keep:
+	case mint:
+		return r.mint(ctx, seen, s, todo, known)
+	case move:
+		return r.move(ctx, seen, s, known)
+	case empty:
+		r.rewrite(ctx, seen, &res, s.held.emptied(s, todo.state), known)
+		if todo.state == v1alpha1.StateAccessRevoked && s.held.HasToken {
+			res.notice = "AccessRevoked"
+		}
+	case mark:
+		r.markEnded(ctx, seen, &res, todo.state, known)
+	case remove:
+		if err := r.deleteOwned(ctx, s.held.secret); err != nil {
+			res.fault = writeFault(err, seen.tenant.Namespace, s.secretName)
+			return res
+		}
+		res.held = nil
+	}
+	return res
+}
+
+// mint asks Entra ID, checks the answer and only then stores it. A bad answer changes
+// nothing in the Secret.
+func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step, known *remembered) result {
+	res := result{slot: s, held: s.held}
+	if s.held == nil {
+		found, fault := r.lookup(ctx, seen.tenant, s.secretName)
+		if fault != nil || found != nil && s.fits(found) && todo.why != whyRequested {
+			res.held, res.fault = found, fault
+			return res
+		}
+		s.held = found
+	}
+	issued, fault := r.ask(ctx, seen, s, known)
+	if fault != nil {
+		res.fault = fault
+		return res
+	}
+	admitted, fault := r.Gate.Check(s.want, issued)
+	if fault == nil {
+		fault = endsNoLater(s, todo.why, admitted, r.Clock.Now())
+	}
+	if fault == nil {
+		fault = r.stillWanted(ctx, seen, s, admitted)
+	}
+	if fault != nil {
+		res.fault = fault
+		return res
+	}
+	refreshAt := admitted.Life.RefreshAt(s.spec.RefreshAfterPercent, s.identity(seen.tenant))
+	r.publish(ctx, seen, &res, s, fill(s, issued, admitted, refreshAt), known)
+	if res.fault == nil {
+		logf.FromContext(ctx).Info("Published token", "token", s.spec.Name, "secret", s.secretName, "why", todo.why,
+			"expiresAt", admitted.Life.ExpiresAt, "refreshAt", refreshAt, "tokenID", admitted.Claims.ID)
+		if todo.why == whyEdited {
+			res.notice = "SecretRepaired"
+		}
+	}
+	return res
+}
+
+// ask makes at most one request, within the tenant's budget.
+func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *remembered) (token.Issued, *token.Fault) {
+	now := r.Clock.Now()
+	chosen, err := r.Keyring.Pick(ctx, seen.app, now)
+	if err != nil {
+		return token.Issued{}, token.AsFault(err, v1alpha1.ReasonCredentialUnusable, "The credentials of the application cannot be read. The operator tries again.")
+	}
+	if !known.budget.AllowN(now, 1) {
+		return token.Issued{}, overBudget(s.pace.fault, s.identity(seen.tenant))
+	}
+	issued, err := r.Tokens.Acquire(ctx, token.Request{
+		Cloud: seen.app.Spec.Cloud, TenantID: s.want.TenantID, ClientID: s.want.ClientID, Resource: s.want.Resource, Credential: chosen,
+	})
+	fault := token.AsFault(err, v1alpha1.ReasonEntraUnavailable, "Entra ID could not be asked. The operator tries again.")
+	r.Metrics.requested(fault)
+	tryNext := r.Keyring.Judge(ctx, seen.app, chosen, fault, r.Clock.Now())
+	if fault == nil {
+		return issued, nil
+	}
+	logf.FromContext(ctx).Info("Got no token", "token", s.spec.Name, "reason", fault.Reason, "code", fault.Code,
+		"traceID", fault.TraceID, "cause", causeText(fault))
+	if tryNext {
+		again := *fault
+		again.Cure, again.After = token.ByRetry, time.Millisecond
+		return token.Issued{}, &again
+	}
+	return token.Issued{}, fault
+}
+
+func causeText(fault *token.Fault) string {
+	if fault.Cause == nil {
+		return ""
+	}
+	return fault.Cause.Error()
+}
+
+// endsNoLater refuses a successor that gains nothing: the held token stays, and the next
+// attempt comes after half of what is left of it.
+func endsNoLater(s slot, why string, fresh token.Admitted, now time.Time) *token.Fault {
+	if why != whyDue || fresh.Life.ExpiresAt.After(s.held.life.ExpiresAt) {
+		return nil
+	}
+	return &token.Fault{
+		Reason: v1alpha1.ReasonTokenRejected, Actor: token.ActorNobody, Cure: token.ByRetry,
+		Message: "Entra ID sent a token that ends no later than the one held, which therefore stays. The operator tries again.",
+		After:   max(s.held.life.ExpiresAt.Sub(now)/2, time.Second),
+	}
+}
+
+// stillWanted looks once more before the write: asking took time, and meanwhile the
+// object may have been replaced or the grant taken away.
+func (r *Reconciler) stillWanted(ctx context.Context, seen *observed, s slot, fresh token.Admitted) *token.Fault {
+	current := &v1alpha1.DefenderTenant{}
+	err := r.Get(ctx, types.NamespacedName{Namespace: seen.tenant.Namespace, Name: seen.tenant.Name}, current)
+	if err != nil || current.UID != seen.tenant.UID || !current.DeletionTimestamp.IsZero() || current.Spec.TenantID != s.want.TenantID {
+		return &token.Fault{
+			Reason: v1alpha1.ReasonWriteFailed, Actor: token.ActorNobody, Cure: token.ByRetry, Cause: err,
+			Message: "The DefenderTenant changed while its token was requested; the token was not published.",
+		}
+	}
+	grants, err := r.grants(ctx, current.Namespace)
+	if err != nil {
+		return token.AsFault(err, v1alpha1.ReasonWriteFailed, "The DefenderGrants could not be read; the token was not published. The operator tries again.")
+	}
+	for _, ceiling := range newAllowance(current, seen.app, grants, nil).ceilings(s.target.Resource) {
+		if len(fresh.Claims.RolesBeyond(ceiling)) == 0 {
+			return nil
+		}
+	}
+	return accessDenied(current, s.spec, s.target)
+}
+
+// note keeps the rhythm: failures in a row and when to try again.
+func (known *remembered) note(res *result, in inputs, now time.Time) {
+	name := res.slot.spec.Name
+	p := known.pace(name, in)
+	failed := res.fault != nil && (res.did == mint || res.did == move || res.fault.Reason == v1alpha1.ReasonWriteFailed)
+	switch {
+	case res.fault == nil && res.did != keep:
+		p = pace{inputs: in}
+	case failed:
+		if p.attempts == 0 || p.fault.Cure != res.fault.Cure {
+			p.attempts, p.since = 0, now
+		}
+		p.attempts++
+		p.fault = res.fault
+		p.next = now.Add(delay(*res, p, now))
+		if res.fault.Reason == v1alpha1.ReasonRolesMissing {
+			p.granted = res.fault.GrantedRoles
+		}
+	}
+	if res.fault != nil && res.fault.Cure != token.ByWatch {
+		res.next = p.next
+	}
+	known.paces[name] = p
+}
+
+func isOverBudget(fault *token.Fault) bool {
+	return fault != nil && fault.Reason == v1alpha1.ReasonOverBudget
+}
+
+// overBudget keeps the failure that people should read, if there was one.
+func overBudget(last *token.Fault, identity string) *token.Fault {
+	fault := token.Fault{
+		Reason: v1alpha1.ReasonOverBudget, Actor: token.ActorNobody, Cure: token.ByRetry,
+		Message: fmt.Sprintf("This DefenderTenant made %d attempts in a short time; the next one follows within %s.", budgetBurst, budgetInterval),
+	}
+	if last != nil {
+		fault = *last
+		fault.Cure = token.ByRetry
+	}
+	fault.After = budgetInterval + token.Spread(time.Second, identity)
+	return &fault
+}

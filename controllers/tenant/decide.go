@@ -1,0 +1,145 @@
+package tenant
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// verb is the one thing that is done about a token in a pass.
+type verb string
+
+const (
+	// keep changes nothing.
+	keep verb = "Keep"
+	// mint asks Entra ID for a token and publishes it if it passes the gate.
+	mint verb = "Mint"
+	// move publishes the token that a spare Secret already holds.
+	move verb = "Move"
+	// empty takes the token out of the Secret.
+	empty verb = "Empty"
+	// mark only says in the Secret that its token ended.
+	mark verb = "Mark"
+	// remove deletes the Secret.
+	remove verb = "Remove"
+)
+
+// step is the decision about one token.
+type step struct {
+	do    verb
+	why   string               // mint: why, for the log
+	state v1alpha1.SecretState // empty, mark: what the Secret says from now on
+	fault *token.Fault         // why nothing better can be done now
+}
+
+// The reasons to mint, for the log.
+const (
+	whyMissing   = "SecretMissing"
+	whyEdited    = "SecretEdited"
+	whyEmptied   = "SecretEmptied"
+	whyUnfit     = "SpecChanged"
+	whyDue       = "Due"
+	whyRequested = "RefreshRequested"
+)
+
+// decide chooses what to do about each token. It is pure: the same sight and the same
+// time give the same steps.
+func decide(seen *observed, now time.Time) []step {
+	steps := make([]step, len(seen.slots))
+	for i, s := range seen.slots {
+		steps[i] = seen.decideSlot(s, now)
+	}
+	return steps
+}
+
+// decideSlot goes from what must not be to what could be better. Whatever the reason not
+// to mint, access and expiry are looked at first.
+func (seen *observed) decideSlot(s slot, now time.Time) step {
+	if ending, ends := seen.end(s, now); ends {
+		return ending
+	}
+	why := seen.whyMint(s, now)
+	switch {
+	case s.refusal != nil:
+		return step{do: keep, fault: s.refusal}
+	case seen.suspended() != nil:
+		return step{do: keep, fault: seen.suspended()}
+	case why == "":
+		return step{do: keep}
+	case s.held == nil && s.donor != nil && why != whyRequested:
+		return step{do: move, why: why}
+	case why != whyRequested && now.Before(s.pace.next):
+		return step{do: keep, fault: s.pace.fault}
+	default:
+		return step{do: mint, why: why, fault: s.pace.fault}
+	}
+}
+
+// end decides whether what is held has to go: access revoked, or life over. An ending
+// takes a pass of its own, so that no slow answer of Entra ID can hold it up.
+func (seen *observed) end(s slot, now time.Time) (step, bool) {
+	h := s.held
+	switch {
+	case h == nil:
+		return step{}, false
+	case !s.permitted && (h.State != v1alpha1.StateAccessRevoked || h.HasToken || !h.Intact):
+		return step{do: empty, state: v1alpha1.StateAccessRevoked, fault: s.refusal}, true
+	case !h.Intact || !h.HasToken || now.Before(h.life.DeadAt()):
+		return step{}, false
+	}
+	state := v1alpha1.StateExpired
+	if seen.suspended() != nil {
+		state = v1alpha1.StateSuspended
+	}
+	switch s.spec.OnExpiry {
+	case v1alpha1.ExpiryDelete:
+		return step{do: remove, fault: s.pace.fault}, true
+	case v1alpha1.ExpiryKeep:
+		return step{do: mark, state: state, fault: s.pace.fault}, h.State == v1alpha1.StateValid
+	case v1alpha1.ExpiryClear:
+	}
+	return step{do: empty, state: state, fault: s.pace.fault}, true
+}
+
+// whyMint says why a new token is wanted, or nothing.
+func (seen *observed) whyMint(s slot, now time.Time) string {
+	switch h := s.held; {
+	case seen.asked != seen.done:
+		return whyRequested
+	case h == nil:
+		return whyMissing
+	case !h.Intact:
+		return whyEdited
+	case !h.HasToken || h.State != v1alpha1.StateValid:
+		return whyEmptied
+	case !s.fits(h):
+		return whyUnfit
+	case !now.Before(seen.refreshAt(s, h)):
+		return whyDue
+	}
+	return ""
+}
+
+// refreshAt is when a held token is due.
+func (seen *observed) refreshAt(s slot, h *holding) time.Time {
+	return h.life.RefreshAt(s.spec.RefreshAfterPercent, s.identity(seen.tenant))
+}
+
+// suspended says who suspended requests, or nothing.
+func (seen *observed) suspended() *token.Fault {
+	switch {
+	case seen.tenant.Spec.Suspend:
+		return &token.Fault{
+			Reason: v1alpha1.ReasonSuspended, Actor: token.ActorAuthor, Cure: token.ByWatch,
+			Message: "Token requests are suspended. The author of the DefenderTenant ends that with spec.suspend: false.",
+		}
+	case seen.app != nil && seen.app.Spec.Suspend:
+		return &token.Fault{
+			Reason: v1alpha1.ReasonSuspended, Actor: token.ActorPlatform, Cure: token.ByWatch,
+			Message: fmt.Sprintf("Token requests are suspended for DefenderApp %s. The platform team ends that with spec.suspend: false there.", seen.app.Name),
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package tenant
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+const (
+	// budgetBurst and budgetInterval are each tenant's own share of token requests: a loop
+	// of edits or refresh requests costs nobody else anything.
+	budgetBurst    = 10
+	budgetInterval = 10 * time.Second
+	// cacheLag is how soon to look again when the cache does not show our own last write.
+	cacheLag = 20 * time.Millisecond
+)
+
+// memory is what the process remembers of its tenants: how to pace attempts, never what
+// to do. Losing it is an ordinary restart.
+type memory struct {
+	mu      sync.Mutex
+	tenants map[types.NamespacedName]*remembered
+}
+
+// remembered belongs to the one worker that has the object in hand.
+type remembered struct {
+	uid     types.UID
+	budget  *rate.Limiter
+	paces   map[string]pace
+	written map[string]string // resourceVersion of our last write, by Secret name; "" is the tenant itself
+	handled request
+	failing bool // guarded by memory.mu: read by watches
+}
+
+// inputs are compared to see whether former failures still mean anything.
+type inputs struct {
+	tenantGeneration, appGeneration int64
+	appUID                          types.UID
+}
+
+// pace is the rhythm of attempts for one token.
+type pace struct {
+	inputs   inputs
+	attempts int          // failures in a row
+	since    time.Time    // first of them
+	next     time.Time    // not before
+	fault    *token.Fault // the last of them
+	granted  []string     // roles of the last token that Entra ID issued
+}
+
+func (m *memory) of(key types.NamespacedName, uid types.UID) *remembered {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.tenants == nil {
+		m.tenants = map[types.NamespacedName]*remembered{}
+	}
+	known := m.tenants[key]
+	if known == nil || known.uid != uid {
+		known = &remembered{
+			uid: uid, paces: map[string]pace{}, written: map[string]string{},
+			budget: rate.NewLimiter(rate.Every(budgetInterval), budgetBurst),
+		}
+		m.tenants[key] = known
+	}
+	return known
+}
+
+func (m *memory) forget(key types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.tenants, key)
+}
+
+// isFailing tells whether the last pass over an object ended with a failure. An object
+// that was never seen counts: it has everything to gain from a look.
+func (m *memory) isFailing(key types.NamespacedName) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.tenants[key]
+	return known == nil || known.failing
+}
+
+func (m *memory) setFailing(known *remembered, failing bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known.failing = failing
+}
+
+// pace gives the rhythm for a token; new inputs start a new one.
+func (known *remembered) pace(name string, in inputs) pace {
+	p := known.paces[name]
+	if p.inputs != in {
+		return pace{inputs: in, granted: p.granted}
+	}
+	return p
+}
+
+// behind tells whether the cache shows less than we wrote ourselves. Acting on it would
+// ask Entra ID for what is already there.
+func (known *remembered) behind(tenant *v1alpha1.DefenderTenant, secrets map[string]*holding) bool {
+	if older(tenant.ResourceVersion, known.written[""]) {
+		return true
+	}
+	for name, h := range secrets {
+		if older(h.secret.ResourceVersion, known.written[name]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (known *remembered) wrote(secret *corev1.Secret) {
+	known.written[secret.Name] = secret.ResourceVersion
+}
+
+func older(shown, written string) bool {
+	if written == "" {
+		return false
+	}
+	order, err := resourceversion.CompareResourceVersion(shown, written)
+	return err == nil && order < 0
+}

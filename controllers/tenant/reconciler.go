@@ -1,0 +1,74 @@
+package tenant
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/credential"
+	"github.com/defender-tenant/operator/internal/token"
+
+	"k8s.io/client-go/tools/events"
+)
+
+// TokenSource obtains one token from Entra ID. Its error is a *token.Fault.
+type TokenSource interface {
+	Acquire(ctx context.Context, request token.Request) (token.Issued, error)
+}
+
+// Keyring holds the credentials of the applications.
+type Keyring interface {
+	// Pick gives the credential to use now. Its error is a *token.Fault.
+	Pick(ctx context.Context, app *v1alpha1.DefenderApp, now time.Time) (credential.Credential, error)
+	// Judge records what Entra ID said of a credential: nil when it accepted it. It
+	// tells whether another credential is worth an attempt at once.
+	Judge(ctx context.Context, app *v1alpha1.DefenderApp, used credential.Credential, refused *token.Fault, now time.Time) (tryNext bool)
+}
+
+// Reconciler brings one DefenderTenant at a time to what its spec wants.
+type Reconciler struct {
+	// Client reads from the cache and writes to the API server.
+	client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// Tokens obtains tokens.
+	Tokens TokenSource
+	// Keyring gives credentials.
+	Keyring Keyring
+	// Catalog finds login hosts, for consent links.
+	Catalog cloud.Catalog
+	// Gate is the last check before a token is published.
+	Gate token.Gate
+	// Clock is the only clock of the package; the queue of a test runs on it too.
+	Clock clock.WithTicker
+	// Events tells people what changed.
+	Events events.EventRecorder
+	// Metrics counts.
+	Metrics *Metrics
+
+	memory memory
+}
+
+// Reconcile is one pass over one DefenderTenant.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	now := r.Clock.Now()
+	seen, err := r.gather(ctx, req.NamespacedName)
+	if err != nil || seen == nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if seen.behind {
+		return ctrl.Result{RequeueAfter: cacheLag}, nil
+	}
+	outcome := r.act(ctx, seen, decide(seen, now))
+	if err := r.report(ctx, seen, outcome, now); err != nil {
+		return ctrl.Result{}, err
+	}
+	// Asking Entra ID takes time. The wait counts from the end of the pass, or every
+	// renewal would be late by as much as the pass before it took.
+	return wait(outcome, r.Clock.Now()), nil
+}

@@ -1,0 +1,175 @@
+package tenant
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// report writes the status, once, last, and only if it differs; then it tells people
+// what changed.
+func (r *Reconciler) report(ctx context.Context, seen *observed, out outcome, now time.Time) error {
+	before := seen.tenant
+	after := before.DeepCopy()
+	after.Status = r.statusOf(before, out, now)
+	if !apiequality.Semantic.DeepEqual(before.Status, after.Status) {
+		if err := r.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
+			// The object may be gone by now; then there is nobody to report to.
+			return client.IgnoreNotFound(fmt.Errorf("write status of DefenderTenant %s/%s: %w", before.Namespace, before.Name, err))
+		}
+		r.memory.of(client.ObjectKeyFromObject(before), before.UID).written[""] = after.ResourceVersion
+	}
+	r.tell(before, after, out)
+	return nil
+}
+
+// statusOf is the whole status. It reads the former one only to carry times of change
+// and what was last known of consent.
+func (r *Reconciler) statusOf(tenant *v1alpha1.DefenderTenant, out outcome, now time.Time) v1alpha1.DefenderTenantStatus {
+	former := tenant.Status
+	status := v1alpha1.DefenderTenantStatus{
+		ObservedGeneration:    tenant.Generation,
+		LastHandledRefresh:    out.handled.tenant,
+		LastHandledAppRefresh: out.handled.app,
+		ConsentURL:            r.consentURL(out.seen),
+		Conditions:            slices.Clone(former.Conditions),
+	}
+	var missing []string
+	for _, res := range out.results {
+		entry := res.status(out.seen, former.Tokens, now)
+		status.Tokens = append(status.Tokens, entry)
+		status.ExpiresAt = earliest(status.ExpiresAt, entry.ExpiresAt)
+		status.RefreshAt = earliest(status.RefreshAt, entry.RefreshAt)
+		missing = append(missing, entry.MissingRoles...)
+		if res.held != nil {
+			status.SecretNames = append(status.SecretNames, res.slot.secretName)
+		}
+	}
+	slices.Sort(missing)
+	status.MissingRoles = strings.Join(slices.Compact(missing), ", ")
+	setConditions(&status.Conditions, tenant, out, now)
+	return status
+}
+
+// consentURL is for objects that may ask at all: without a grant there is no link.
+func (r *Reconciler) consentURL(seen *observed) string {
+	if seen.app == nil {
+		return ""
+	}
+	for _, s := range seen.slots {
+		if s.refusal == nil {
+			return r.Catalog.TenantConsentURL(seen.app.Spec, seen.tenant.Spec.TenantID, s.target.Resource)
+		}
+	}
+	return ""
+}
+
+// status tells of one token.
+func (res result) status(seen *observed, former []v1alpha1.TokenStatus, now time.Time) v1alpha1.TokenStatus {
+	s := res.slot
+	entry := v1alpha1.TokenStatus{Name: s.spec.Name, SecretName: s.secretName, Ready: res.usable(now)}
+	if h := res.held; h != nil && h.Intact && h.HasToken && h.State == v1alpha1.StateValid {
+		entry.IssuedAt = stamp(h.life.IssuedAt)
+		entry.ExpiresAt = stamp(h.life.ExpiresAt)
+		entry.RefreshAt = stamp(seen.refreshAt(s, h))
+		entry.GrantedRoles = h.Claims.Roles
+		entry.MissingRoles = h.Claims.MissingRoles(s.spec.RequiredRoles)
+		entry.TokenID = h.Claims.ID
+	}
+	if res.fault == nil {
+		return entry
+	}
+	if res.fault.Reason == v1alpha1.ReasonRolesMissing {
+		entry.GrantedRoles, entry.MissingRoles = res.fault.GrantedRoles, res.fault.MissingRoles
+	}
+	entry.Failure = failure(res.fault, s.spec.Name, former, now)
+	return entry
+}
+
+// failure is written when reason or code change, then left alone: trace IDs differ with
+// every answer and would make every attempt a write.
+func failure(fault *token.Fault, name string, former []v1alpha1.TokenStatus, now time.Time) *v1alpha1.TokenFailure {
+	i := slices.IndexFunc(former, func(t v1alpha1.TokenStatus) bool { return t.Name == name })
+	if i >= 0 && former[i].Failure != nil {
+		known := *former[i].Failure
+		if known.Reason == fault.Reason && known.Code == fault.Code {
+			known.Message = fault.Message
+			return &known
+		}
+	}
+	return &v1alpha1.TokenFailure{
+		Reason: fault.Reason, Message: fault.Message, Code: fault.Code,
+		Since: metav1.NewTime(now.UTC().Truncate(time.Second)), TraceID: fault.TraceID,
+	}
+}
+
+// usable tells whether a workload can use the Secret now.
+func (res result) usable(now time.Time) bool {
+	return res.held != nil && res.slot.works(res.held) && now.Before(res.held.life.DeadAt())
+}
+
+func stamp(t time.Time) *metav1.Time {
+	at := metav1.NewTime(t.UTC().Truncate(time.Second))
+	return &at
+}
+
+func earliest(a, b *metav1.Time) *metav1.Time {
+	if a == nil || b != nil && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// tell emits events for what changed, never for what merely went on.
+func (r *Reconciler) tell(before, after *v1alpha1.DefenderTenant, out outcome) {
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionDegraded, v1alpha1.ConditionConsentGranted} {
+		was, is := find(before.Status.Conditions, kind), find(after.Status.Conditions, kind)
+		if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
+			continue
+		}
+		if text, warn := worthTelling(was, is); text != "" {
+			eventType := corev1.EventTypeNormal
+			if warn {
+				eventType = corev1.EventTypeWarning
+			}
+			r.Events.Eventf(after, nil, eventType, text, "Reconcile", "%s", is.Message)
+		}
+	}
+	for _, res := range out.results {
+		switch res.notice {
+		case "AccessRevoked":
+			r.Events.Eventf(after, nil, corev1.EventTypeWarning, res.notice, "Empty", "Secret %s was emptied: no DefenderGrant allows its token any more.", res.slot.secretName)
+		case "SecretRepaired":
+			r.Events.Eventf(after, nil, corev1.EventTypeWarning, res.notice, "Publish", "Secret %s was changed by somebody else; it holds a new token now.", res.slot.secretName)
+		}
+	}
+}
+
+// worthTelling is the reason of an event for a change of a condition, or nothing.
+func worthTelling(was, is *metav1.Condition) (reason string, warn bool) {
+	good := metav1.ConditionTrue
+	if is.Type == v1alpha1.ConditionDegraded {
+		good = metav1.ConditionFalse
+	}
+	switch {
+	case is.Status == good && (is.Type == v1alpha1.ConditionReady || was != nil && was.Status != good):
+		if is.Type == v1alpha1.ConditionDegraded {
+			return "RefreshRecovered", false
+		}
+		return is.Reason, false
+	case is.Type == v1alpha1.ConditionReady, is.Type == v1alpha1.ConditionDegraded && is.Status == metav1.ConditionTrue,
+		is.Reason == v1alpha1.ReasonConsentWithdrawn:
+		return is.Reason, true
+	}
+	return "", false
+}

@@ -1,0 +1,109 @@
+package tenant
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+)
+
+const (
+	// sweepInterval is how often everything is looked over, whatever became of its timer.
+	sweepInterval = 30 * time.Second
+	// overdueAfter is how late a thing must be before the sweep takes it up.
+	overdueAfter = 30 * time.Second
+	// sweepTimeout is how long the sweep may be silent before the process counts as stuck.
+	sweepTimeout = 3 * sweepInterval
+)
+
+// sweep finds what is overdue in the cache, independent of the queue: timers lost to a
+// suspended machine or to a bug end as a late renewal and a number, never as silence.
+type sweep struct {
+	reconciler *Reconciler
+	last       atomic.Int64 // time of the last round in Unix nanoseconds, zero before the first
+}
+
+func newSweep(r *Reconciler) *sweep { return &sweep{reconciler: r} }
+
+// start runs until the controller stops.
+func (s *sweep) start(ctx context.Context, q queue) error {
+	clock := s.reconciler.Clock
+	s.last.Store(clock.Now().UnixNano())
+	ticker := clock.NewTicker(sweepInterval)
+	go func() {
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C():
+				// Not the time of the tick: a late tick would speak of the past.
+				now := clock.Now()
+				s.round(ctx, q, now)
+				s.last.Store(now.UnixNano())
+			}
+		}
+	}()
+	return nil
+}
+
+// check fails when the sweep of a running controller has gone silent. While this replica
+// does not lead, there is nothing to sweep and nothing to fail.
+func (s *sweep) check(_ *http.Request) error {
+	last := s.last.Load()
+	if last == 0 {
+		return nil
+	}
+	if silent := s.reconciler.Clock.Now().Sub(time.Unix(0, last)); silent > sweepTimeout {
+		return fmt.Errorf("the sweep has been silent for %s", silent.Round(time.Second))
+	}
+	return nil
+}
+
+// round looks at every Secret once and at every object that was never reported on.
+func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
+	r := s.reconciler
+	var secrets corev1.SecretList
+	if err := r.List(ctx, &secrets, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Could not list Secrets for the sweep")
+		return
+	}
+	overdue, soonest := 0, time.Duration(0)
+	for i := range secrets.Items {
+		h := newHolding(&secrets.Items[i])
+		if !h.HasToken || h.State != v1alpha1.StateValid {
+			continue
+		}
+		left := h.life.ExpiresAt.Sub(now)
+		if soonest == 0 || left < soonest {
+			soonest = left
+		}
+		if late(h, now) {
+			overdue++
+			wakeOwner(q, h.secret, classify(left))
+		}
+	}
+	r.each(ctx, func(tenant *v1alpha1.DefenderTenant) {
+		if tenant.Status.ObservedGeneration < tenant.Generation && now.Sub(tenant.CreationTimestamp.Time) > overdueAfter {
+			add(q, client.ObjectKeyFromObject(tenant), urgencyNew)
+		}
+	})
+	r.Metrics.swept(overdue, soonest.Seconds())
+}
+
+// late tells whether a renewal or an end is overdue. The annotation says when it was
+// planned; without one the Secret was edited, and the watch has seen that.
+func late(h *holding, now time.Time) bool {
+	refreshAt, err := time.Parse(time.RFC3339, h.secret.Annotations[v1alpha1.RefreshAtAnnotation])
+	if err != nil {
+		return false
+	}
+	return now.Sub(refreshAt) > overdueAfter || now.Sub(h.life.DeadAt()) > 0
+}

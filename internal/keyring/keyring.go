@@ -1,0 +1,227 @@
+// Package keyring holds the credentials of the applications: it reads them from the
+// Secrets of the operator's own namespace, chooses the one to use, and remembers what
+// Entra ID said of each.
+package keyring
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/credential"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// forgiveness is how long a refused credential rests while another one works.
+const forgiveness = 5 * time.Minute
+
+// Keyring reads, chooses and remembers. Its zero value lacks only Secrets and Namespace.
+type Keyring struct {
+	// Secrets reads Secrets of Namespace, from a cache that sees no other namespace.
+	Secrets client.Reader
+	// Namespace is the operator's own.
+	Namespace string
+	// Changed is called with the name of an application when Entra ID's opinion of one of
+	// its credentials changes; it may be nil.
+	Changed func(app string)
+
+	mu       sync.Mutex
+	verdicts map[slot]Verdict
+	parsed   map[slot]parsed
+}
+
+// slot names one version of nothing but the place where a credential is kept.
+type slot struct{ app, name string }
+
+// parsed keeps the outcome of reading a credential, which for a key is costly.
+type parsed struct {
+	source     string // resourceVersion of the Secret, and what the spec says of it
+	credential credential.Credential
+	err        error
+}
+
+// Verdict is what Entra ID said of one version of a credential.
+type Verdict struct {
+	// Fingerprint is the version it speaks of.
+	Fingerprint string
+	// Refused is nil while the credential is accepted.
+	Refused *token.Fault
+	// CheckedAt is when Entra ID last judged it, LastUsedAt when it last gave a token.
+	CheckedAt, LastUsedAt time.Time
+}
+
+// Entry is one credential of an application, as it stands.
+type Entry struct {
+	Name       string
+	Credential credential.Credential // only if Err is nil
+	Err        *token.Fault
+	Verdict    *Verdict // nil: this version was never used
+}
+
+// Entries are the credentials of an application in order of preference.
+func (k *Keyring) Entries(ctx context.Context, app *v1alpha1.DefenderApp) []Entry {
+	entries := make([]Entry, 0, len(app.Spec.Credentials))
+	for _, spec := range app.Spec.Credentials {
+		entry := Entry{Name: spec.Name}
+		found, err := k.read(ctx, app, spec)
+		if err != nil {
+			entry.Err = unusable(app.Name, spec.Name, err)
+		} else {
+			entry.Credential = found
+			entry.Verdict = k.verdict(app.Name, found)
+		}
+		entries = append(entries, entry)
+	}
+	return entries
+}
+
+// Pick gives the first credential that Entra ID does not refuse at the moment, or, if it
+// refuses all, the first that can be used at all.
+func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, now time.Time) (credential.Credential, error) {
+	var resort *credential.Credential
+	var fault *token.Fault
+	for _, entry := range k.Entries(ctx, app) {
+		switch {
+		case entry.Err != nil:
+			fault = cmp.Or(fault, entry.Err)
+		case entry.Verdict == nil || entry.Verdict.Refused == nil || now.Sub(entry.Verdict.CheckedAt) > forgiveness:
+			return entry.Credential, nil
+		case resort == nil:
+			resort = &entry.Credential
+		}
+	}
+	if resort != nil {
+		return *resort, nil
+	}
+	return credential.Credential{}, fault
+}
+
+// Judge records the outcome of an attempt. Only a refusal of the credential itself counts
+// against it. It tells whether another credential is worth an attempt at once.
+func (k *Keyring) Judge(ctx context.Context, app *v1alpha1.DefenderApp, used credential.Credential, outcome *token.Fault, now time.Time) bool {
+	refused := outcome != nil && outcome.Reason == v1alpha1.ReasonCredentialRefused
+	if outcome != nil && !refused {
+		return false // says nothing about the credential
+	}
+	key := slot{app.Name, used.Name}
+	k.mu.Lock()
+	before, known := k.verdicts[key]
+	known = known && before.Fingerprint == used.Fingerprint
+	after := Verdict{Fingerprint: used.Fingerprint, CheckedAt: now, LastUsedAt: now}
+	if refused {
+		after.Refused, after.LastUsedAt = outcome, time.Time{}
+		if known {
+			after.LastUsedAt = before.LastUsedAt
+		}
+	}
+	if k.verdicts == nil {
+		k.verdicts = map[slot]Verdict{}
+	}
+	k.verdicts[key] = after
+	k.mu.Unlock()
+
+	if changed := !known || (before.Refused != nil) != refused; changed && k.Changed != nil {
+		k.Changed(app.Name)
+	}
+	if !refused {
+		return false
+	}
+	next, err := k.Pick(ctx, app, now)
+	return err == nil && next.Name != used.Name
+}
+
+func (k *Keyring) verdict(app string, c credential.Credential) *Verdict {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v, known := k.verdicts[slot{app, c.Name}]
+	if !known || v.Fingerprint != c.Fingerprint {
+		return nil
+	}
+	return &v
+}
+
+// errNotSupported is for the kinds that the schema has and the operator has not.
+var errNotSupported = errors.New("not supported yet")
+
+// read gives a credential ready for use.
+func (k *Keyring) read(ctx context.Context, app *v1alpha1.DefenderApp, spec v1alpha1.Credential) (credential.Credential, error) {
+	name := SecretName(spec)
+	if name == "" {
+		return credential.Credential{}, errNotSupported
+	}
+	var secret corev1.Secret
+	err := k.Secrets.Get(ctx, types.NamespacedName{Namespace: k.Namespace, Name: name}, &secret)
+	if apierrors.IsNotFound(err) {
+		return credential.Credential{}, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s does not exist: create it", k.Namespace, name)}
+	}
+	if err != nil {
+		return credential.Credential{}, fmt.Errorf("read Secret %s/%s: %w", k.Namespace, name, err)
+	}
+	key := slot{app.Name, spec.Name}
+	source := fmt.Sprintf("%s/%s/%d", secret.UID, secret.ResourceVersion, app.Generation)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known, ok := k.parsed[key]; ok && known.source == source {
+		return known.credential, known.err
+	}
+	if k.parsed == nil {
+		k.parsed = map[slot]parsed{}
+	}
+	found, err := parse(app, spec, &secret)
+	k.parsed[key] = parsed{source: source, credential: found, err: err}
+	return found, err
+}
+
+func parse(app *v1alpha1.DefenderApp, spec v1alpha1.Credential, secret *corev1.Secret) (credential.Credential, error) {
+	if spec.Certificate != nil {
+		return credential.FromPEM(spec.Name, secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
+	}
+	key := cmp.Or(spec.ClientSecret.SecretRef.Key, v1alpha1.DefaultClientSecretKey)
+	value, ok := secret.Data[key]
+	if !ok {
+		return credential.Credential{}, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s has no key %s: store the client secret there", secret.Namespace, secret.Name, key)}
+	}
+	var expires time.Time
+	if spec.ClientSecret.ExpiresAt != nil {
+		expires = spec.ClientSecret.ExpiresAt.UTC()
+	}
+	return credential.FromSecret(spec.Name, app.Spec.ClientID, value, expires)
+}
+
+// SecretName is the Secret that a credential is kept in, empty for kinds without one.
+func SecretName(spec v1alpha1.Credential) string {
+	switch {
+	case spec.Certificate != nil:
+		return spec.Certificate.SecretRef.Name
+	case spec.ClientSecret != nil:
+		return spec.ClientSecret.SecretRef.Name
+	}
+	return ""
+}
+
+// unusable puts a defect into a sentence. Only texts of our own pass.
+func unusable(app, name string, err error) *token.Fault {
+	fault := &token.Fault{Actor: token.ActorPlatform, Cure: token.ByPoll, Cause: err}
+	var flaw *credential.Defect
+	switch {
+	case errors.Is(err, errNotSupported):
+		fault.Reason = v1alpha1.ReasonCredentialNotSupported
+		fault.Message = fmt.Sprintf("Credential %s of DefenderApp %s is of a kind that this version of the operator does not support yet. The platform team must add one of kind certificate or clientSecret.", name, app)
+	case errors.As(err, &flaw):
+		fault.Reason = v1alpha1.ReasonCredentialUnusable
+		fault.Message = fmt.Sprintf("Credential %s of DefenderApp %s cannot be used: %s. This is for the platform team.", name, app, flaw.Text)
+	default:
+		fault.Reason, fault.Cure = v1alpha1.ReasonCredentialUnusable, token.ByRetry
+		fault.Message = fmt.Sprintf("The Secret of credential %s of DefenderApp %s could not be read. The operator tries again.", name, app)
+	}
+	return fault
+}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/token"
 )
 
 // warnings are how long before its end a credential is warned of, longest first.
@@ -26,8 +28,10 @@ func statusOf(app *v1alpha1.DefenderApp, entries []keyring.Entry, consentURL str
 		ConsentURL:         consentURL,
 		Conditions:         slices.Clone(app.Status.Conditions),
 	}
-	for _, entry := range entries {
-		status.Credentials = append(status.Credentials, credentialStatus(entry, app.Status.Credentials))
+	entries = slices.Clone(entries)
+	for i := range entries {
+		entries[i].Verdict = cmp.Or(entries[i].Verdict, remembered(entries[i], app.Status))
+		status.Credentials = append(status.Credentials, credentialStatus(entries[i], app.Status.Credentials))
 	}
 	set := func(kind string, state metav1.ConditionStatus, reason, message string) {
 		apimeta.SetStatusCondition(&status.Conditions, metav1.Condition{
@@ -39,6 +43,32 @@ func statusOf(app *v1alpha1.DefenderApp, entries []keyring.Entry, consentURL str
 	setAccepted(set, entries)
 	setExpiring(set, entries, now)
 	return status
+}
+
+// remembered is the verdict that the former status tells of: after a restart nothing has
+// been used yet, and what was seen before still holds.
+func remembered(entry keyring.Entry, former v1alpha1.DefenderAppStatus) *keyring.Verdict {
+	i := slices.IndexFunc(former.Credentials, func(c v1alpha1.CredentialStatus) bool {
+		return c.Name == entry.Name && c.Fingerprint == entry.Credential.Fingerprint
+	})
+	if entry.Err != nil || i < 0 || former.Credentials[i].Accepted == nil || former.Credentials[i].CheckedAt == nil {
+		return nil
+	}
+	known := former.Credentials[i]
+	verdict := &keyring.Verdict{Fingerprint: known.Fingerprint, CheckedAt: known.CheckedAt.Time}
+	if known.LastUsedAt != nil {
+		verdict.LastUsedAt = known.LastUsedAt.Time
+	}
+	if !*known.Accepted {
+		verdict.Refused = &token.Fault{
+			Reason:  known.Reason,
+			Message: fmt.Sprintf("Entra ID refuses credential %s. The platform team must compare it with the application registration.", entry.Name),
+		}
+		if c := apimeta.FindStatusCondition(former.Conditions, v1alpha1.ConditionCredentialAccepted); c != nil && c.Status == metav1.ConditionFalse {
+			verdict.Refused.Message = c.Message
+		}
+	}
+	return verdict
 }
 
 type setter func(kind string, state metav1.ConditionStatus, reason, message string)
@@ -54,7 +84,9 @@ func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
 				unusable = entry
 			}
 		case entry.Verdict != nil && entry.Verdict.Refused != nil:
-			refused = entry
+			if refused == nil {
+				refused = entry
+			}
 		default:
 			set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited.")
 			if app.Spec.Suspend {
@@ -146,11 +178,6 @@ func credentialStatus(entry keyring.Entry, former []v1alpha1.CredentialStatus) v
 		return c.Name == entry.Name && c.Fingerprint == status.Fingerprint
 	})
 	if entry.Verdict == nil {
-		// After a restart nothing has been used yet; what was seen before still holds.
-		if i >= 0 {
-			status.Accepted, status.Reason = former[i].Accepted, former[i].Reason
-			status.CheckedAt, status.LastUsedAt = former[i].CheckedAt, former[i].LastUsedAt
-		}
 		return status
 	}
 	accepted := entry.Verdict.Refused == nil
@@ -161,6 +188,9 @@ func credentialStatus(entry keyring.Entry, former []v1alpha1.CredentialStatus) v
 	status.CheckedAt = stamp(entry.Verdict.CheckedAt)
 	if !entry.Verdict.LastUsedAt.IsZero() {
 		status.LastUsedAt = stamp(entry.Verdict.LastUsedAt)
+	}
+	if i >= 0 && status.LastUsedAt == nil {
+		status.LastUsedAt = former[i].LastUsedAt // by the process before this one
 	}
 	if i >= 0 && former[i].Accepted != nil && *former[i].Accepted == accepted {
 		status.CheckedAt = hourly(former[i].CheckedAt, status.CheckedAt)

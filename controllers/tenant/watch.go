@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/keyring"
 )
 
 // The indexes of the cache.
@@ -47,8 +48,9 @@ func SecretCache() cache.ByObject {
 	}
 }
 
-// Setup wires the controller, its watches and its sweep into a manager.
-func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+// Setup wires the controller, its watches and its sweep into a manager. credentials is the
+// cache of the operator's own namespace.
+func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, credentials cache.Cache, options controller.Options) error {
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
@@ -63,6 +65,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		source.Kind(mgr.GetCache(), client.Object(&corev1.Secret{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onSecret())),
 		source.Kind(mgr.GetCache(), client.Object(&v1alpha1.DefenderGrant{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onGrant())),
 		source.Kind(mgr.GetCache(), client.Object(&v1alpha1.DefenderApp{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onApp())),
+		source.Kind(credentials, client.Object(&corev1.Secret{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onCredential())),
 		source.Func(sweep.start),
 	} {
 		if err := c.Watch(watch); err != nil {
@@ -231,6 +234,30 @@ func (r *Reconciler) onApp() handler.Funcs {
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			r.wakeApp(ctx, q, e.Object.GetName(), false)
 		},
+	}
+}
+
+// onCredential looks at the tenants without a token when a credential's Secret changes.
+func (r *Reconciler) onCredential() handler.Funcs {
+	wake := func(ctx context.Context, o client.Object, q queue) {
+		var apps v1alpha1.DefenderAppList
+		if err := r.List(ctx, &apps); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Could not list DefenderApps; the next attempts will find the change")
+			return
+		}
+		for _, app := range apps.Items {
+			if slices.ContainsFunc(app.Spec.Credentials, func(c v1alpha1.Credential) bool { return keyring.SecretName(c) == o.GetName() }) {
+				r.wakeApp(ctx, q, app.Name, true)
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
+			if !e.IsInInitialList {
+				wake(ctx, e.Object, q)
+			}
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { wake(ctx, e.ObjectNew, q) },
 	}
 }
 

@@ -30,7 +30,7 @@ func NewCatalog(authorityURL string) (Catalog, error) {
 		return Catalog{}, nil
 	}
 	u, err := url.Parse(authorityURL)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return Catalog{}, fmt.Errorf("authority URL %q must be https://host[:port] without a path", authorityURL)
 	}
 	return Catalog{publicURL: "https://" + u.Host}, nil

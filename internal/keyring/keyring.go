@@ -167,7 +167,7 @@ func (k *Keyring) read(ctx context.Context, app *v1alpha1.DefenderApp, spec v1al
 		return credential.Credential{}, fmt.Errorf("read Secret %s/%s: %w", k.Namespace, name, err)
 	}
 	key := slot{app.Name, spec.Name}
-	source := fmt.Sprintf("%s/%s/%d", secret.UID, secret.ResourceVersion, app.Generation)
+	source := fmt.Sprintf("%s/%s/%s/%d", secret.UID, secret.ResourceVersion, app.UID, app.Generation)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if known, ok := k.parsed[key]; ok && known.source == source {

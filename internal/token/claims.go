@@ -15,8 +15,12 @@ import (
 // thousand; the limit keeps parsing cheap.
 const MaxSize = 16 << 10
 
-// maxRoles bounds how many roles are read, as the API bounds how many are shown.
-const maxRoles = 128
+// What the API can show bounds what is read; Entra ID stays far below.
+const (
+	maxRoles  = 128
+	maxRole   = 128
+	maxIDSize = 64
+)
 
 var (
 	// ErrOpaque is returned for a token that is no JWT. Microsoft reserves the right to
@@ -91,7 +95,8 @@ func Parse(raw redacted.String) (Claims, error) {
 }
 
 func (p payload) claims() (Claims, error) {
-	if p.ExpiresAt <= 0 || p.ExpiresAt > latest || p.IssuedAt < 0 || p.IssuedAt > latest || len(p.Roles) > maxRoles {
+	if p.ExpiresAt <= 0 || p.ExpiresAt > latest || p.IssuedAt < 0 || p.IssuedAt > latest ||
+		len(p.ID) > maxIDSize || len(p.Roles) > maxRoles || slices.ContainsFunc(p.Roles, isNoRole) {
 		return Claims{}, ErrMalformed
 	}
 	issued := p.IssuedAt
@@ -111,6 +116,8 @@ func (p payload) claims() (Claims, error) {
 		ExpiresAt: time.Unix(p.ExpiresAt, 0).UTC(),
 	}, nil
 }
+
+func isNoRole(name string) bool { return name == "" || len(name) > maxRole }
 
 // appOnly tells whether the token speaks for the application itself. idtyp is an
 // optional claim, so its absence proves nothing; scp stands in delegated tokens only.

@@ -20,6 +20,8 @@ const (
 	// maxDisagreement is how far the claim exp and the lifetime in the response may be
 	// apart, and how far Entra ID back-dates the claim iat.
 	maxDisagreement = 5 * time.Minute
+	// maxListed bounds the names of roles in a message, in bytes.
+	maxListed = 600
 )
 
 // Want is what a token must be to be published.
@@ -147,7 +149,7 @@ func (w Want) checkRoles(c Claims) *Fault {
 		return &Fault{
 			Reason: v1alpha1.ReasonRolesExceeded, Actor: ActorPlatform, Cure: ByPoll,
 			Message: fmt.Sprintf("The token carries roles that maxRoles of the DefenderGrant does not allow (%s); it was not published. The platform team allows them there or takes them from the application.",
-				strings.Join(beyond, ", ")),
+				listed(beyond)),
 			GrantedRoles: c.Roles,
 		}
 	}
@@ -159,7 +161,23 @@ func missingRolesMessage(tenantID string, missing []string) string {
 		return fmt.Sprintf("The token carries no application role. An administrator of tenant %s must open status.consentURL and accept, after the platform team added the permissions to the application.", tenantID)
 	}
 	return fmt.Sprintf("The token lacks %s. An administrator of tenant %s must open status.consentURL and accept, after the platform team added the permissions to the application.",
-		strings.Join(missing, ", "), tenantID)
+		listed(missing), tenantID)
+}
+
+// listed names roles, as many as a message has room for: the API bounds messages, and all
+// roles are beside it in lists of their own.
+func listed(roles []string) string {
+	text := ""
+	for i, role := range roles {
+		if len(text)+len(role) > maxListed {
+			return fmt.Sprintf("%s and %d more", text, len(roles)-i)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += role
+	}
+	return text
 }
 
 // beyondCeilings is empty if one grant holds all roles; otherwise the roles that the
@@ -219,7 +237,7 @@ func (w Want) alreadyDue(c Claims, remaining time.Duration) bool {
 		percent = DefaultRefreshPercent
 	}
 	whole := c.ExpiresAt.Sub(c.IssuedAt) - maxDisagreement
-	return remaining < whole*time.Duration(100-percent)/100
+	return remaining < whole/100*time.Duration(100-percent) // in this order nothing overflows
 }
 
 func rejected(why string) *Fault {

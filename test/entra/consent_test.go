@@ -122,7 +122,7 @@ func TestConsentLinksThatCannotWork(t *testing.T) {
 	for name, c := range map[string]struct{ link, code string }{
 		"no app":               {link("/common/adminconsent", "client_id", ""), "AADSTS900144"},
 		"unknown app":          {link("/common/adminconsent", "client_id", home), "AADSTS700016"},
-		"unknown tenant":       {link("/" + TenantNobodyHas + "/adminconsent"), "AADSTS90002"},
+		"unknown tenant":       {link("/" + nobodysTenant + "/adminconsent"), "AADSTS90002"},
 		"other redirect":       {link("/common/adminconsent", "redirect_uri", "https://operator.example/consent"), "AADSTS50011"},
 		"redirect but a slash": {link("/common/adminconsent", "redirect_uri", redirect+"/"), "AADSTS50011"},
 		"no scope at v2":       {link("/organizations/v2.0/adminconsent", "scope", ""), "AADSTS900144"},
@@ -134,7 +134,7 @@ func TestConsentLinksThatCannotWork(t *testing.T) {
 			}
 		}
 	}
-	for _, typed := range []string{"", "common", "contoso", TenantNobodyHas} {
+	for _, typed := range []string{"", "common", "contoso", nobodysTenant} {
 		r := w.must(http.MethodPost, link("/common/adminconsent"), url.Values{"decision": {"accept"}, "tenant": {typed}})
 		if r.StatusCode != http.StatusBadRequest || !strings.Contains(r.body, `role="alert"`) {
 			t.Errorf("tenant %q: %d %s", typed, r.StatusCode, r.body)

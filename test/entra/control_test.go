@@ -84,7 +84,7 @@ func TestControlRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		path, body string
 		status     int
 	}{
-		{"/emulator/tenants/" + TenantNobodyHas + "/consent", ``, 404},
+		{"/emulator/tenants/" + nobodysTenant + "/consent", ``, 404},
 		{"/emulator/tenants/" + contoso + "/explode", ``, 404},
 		{"/emulator/tenants/" + contoso + "/consent", `{"clientId":1}`, 400},
 		{"/emulator/tenants/" + contoso + "/consent", `{"clientID":"nobody"}`, 404},
@@ -105,7 +105,7 @@ func TestControlRefusesWhatItDoesNotUnderstand(t *testing.T) {
 			t.Errorf("%s %s: want %d, got %d %s", c.path, c.body, c.status, r.StatusCode, r.body)
 		}
 	}
-	if r := w.control(http.MethodGet, "/emulator/tenants/"+TenantNobodyHas, ""); r.StatusCode != http.StatusNotFound {
+	if r := w.control(http.MethodGet, "/emulator/tenants/"+nobodysTenant, ""); r.StatusCode != http.StatusNotFound {
 		t.Errorf("state of an unknown tenant: %d", r.StatusCode)
 	}
 	if r := w.control(http.MethodGet, "/emulator/ledger?last=x", ""); r.StatusCode != http.StatusBadRequest {

@@ -115,7 +115,7 @@ func codeOf(t *testing.T, err error) int {
 func TestMSALSeesRefusalsAndFaults(t *testing.T) {
 	w := start(t)
 	c := w.secretClient()
-	if _, err := w.acquire(c, TenantNobodyHas); codeOf(t, err) != 90002 {
+	if _, err := w.acquire(c, nobodysTenant); codeOf(t, err) != 90002 {
 		t.Errorf("unknown tenant: %v", err)
 	}
 	if _, err := w.acquire(c, fabrikam); codeOf(t, err) != 7000229 {

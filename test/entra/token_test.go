@@ -96,7 +96,7 @@ func TestTokenRequestsAreRefusedAsEntraDoes(t *testing.T) {
 		status, code int
 		short        string
 	}{
-		"unknown tenant":           {TenantNobodyHas, form(), 400, 90002, "invalid_tenant"},
+		"unknown tenant":           {nobodysTenant, form(), 400, 90002, "invalid_tenant"},
 		"malformed tenant":         {"no_tenant", form(), 400, 900023, "invalid_request"},
 		"common":                   {"common", form(), 400, 9001023, "invalid_request"},
 		"no service principal":     {other, form(), 401, 7000229, "invalid_client"},
@@ -123,8 +123,8 @@ func TestTokenRequestsAreRefusedAsEntraDoes(t *testing.T) {
 	}
 }
 
-// TenantNobodyHas is shaped well and does not exist.
-const TenantNobodyHas = "44444444-4444-4444-8444-444444444444"
+// nobodysTenant is shaped well and does not exist.
+const nobodysTenant = "44444444-4444-4444-8444-444444444444"
 
 func TestTheStateOfATenantDecides(t *testing.T) {
 	w := start(t)

@@ -1,0 +1,38 @@
+// Command manager is the operator. See its flags with --help.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/defender-tenant/operator/internal/redacted"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	options, err := parse(args, flag.NewFlagSet("manager", flag.ContinueOnError))
+	if err != nil {
+		return err
+	}
+	log := redacted.Logger(zap.New(zap.UseFlagOptions(&options.log)))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return operate(ctx, options)
+}

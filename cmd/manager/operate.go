@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/controllers/app"
+	"github.com/defender-tenant/operator/controllers/tenant"
+	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update,namespace=defender-system
+// +kubebuilder:rbac:groups=core,resources=secrets,verbs=get;list;watch,namespace=defender-system
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// operate wires the parts and runs until ctx ends.
+func operate(ctx context.Context, o options) error {
+	config, err := restConfig(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o))
+	if err != nil {
+		return fmt.Errorf("make manager: %w", err)
+	}
+	credentials, err := credentialCache(mgr, o.ownNamespace)
+	if err != nil {
+		return err
+	}
+	source, err := entra.New(entra.Options{Catalog: o.catalog, RequestsPerSecond: o.requestsPerSec, CABundle: o.caBundle, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	judged := make(chan event.GenericEvent, 1024)
+	keys := &keyring.Keyring{Secrets: credentials, Namespace: o.ownNamespace, Changed: notify(judged)}
+	tenants := &tenant.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Catalog: o.catalog,
+		Gate: token.Gate{MinLifetime: o.minTokenLifetime}, Clock: clock.RealClock{},
+		Events: mgr.GetEventRecorder("defender-tenant-operator"), Metrics: tenant.NewMetrics(metrics.Registry),
+	}
+	if err := tenants.Setup(ctx, mgr, credentials, controller.Options{MaxConcurrentReconciles: o.concurrency}); err != nil {
+		return err
+	}
+	apps := &app.Reconciler{
+		Client: mgr.GetClient(), Keyring: keys, Catalog: o.catalog, Clock: clock.RealClock{},
+		Events: mgr.GetEventRecorder("defender-tenant-operator"), Judged: judged,
+	}
+	if err := apps.Setup(mgr, credentials, controller.Options{}); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), credentials)); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+// restConfig reads the connection to the API server and makes it notice a dead
+// connection within seconds: by default that takes 45 s, longer than a lease lasts.
+func restConfig(path string) (*rest.Config, error) {
+	for name, value := range map[string]string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "3"} {
+		if os.Getenv(name) == "" {
+			if err := os.Setenv(name, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	config, err := ctrl.GetConfig()
+	if path != "" {
+		config, err = clientcmd.BuildConfigFromFlags("", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	// The API server paces its clients by itself; a limit here would only delay renewals.
+	config.QPS = -1
+	config.UserAgent = "defender-tenant-operator"
+	return config, nil
+}
+
+func managerOptions(o options) ctrl.Options {
+	lease, renew, retry := 15*time.Second, 10*time.Second, 2*time.Second
+	grace := 10 * time.Second
+	return ctrl.Options{
+		Scheme: scheme(),
+		Cache: cache.Options{
+			ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()},
+			DefaultNamespaces: watched(o.namespaces),
+			DefaultTransform:  cache.TransformStripManagedFields(),
+		},
+		Metrics:                       metricsOptions(o.metricsAddress),
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "defender-tenant-operator",
+		LeaderElectionNamespace:       o.ownNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &lease,
+		RenewDeadline:                 &renew,
+		RetryPeriod:                   &retry,
+		GracefulShutdownTimeout:       &grace,
+	}
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, addTo := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := addTo(s); err != nil {
+			panic(err) // the same types every time: it fails in every test or never
+		}
+	}
+	return s
+}
+
+func watched(names namespaces) map[string]cache.Config {
+	if len(names) == 0 {
+		return nil
+	}
+	all := map[string]cache.Config{}
+	for _, name := range names {
+		all[name] = cache.Config{}
+	}
+	return all
+}
+
+// metricsOptions protects metrics that others can reach. On loopback there is nobody to ask.
+func metricsOptions(address string) server.Options {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+			return server.Options{BindAddress: address}
+		}
+	}
+	return server.Options{BindAddress: address, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization}
+}
+
+// credentialCache sees the Secrets of the operator's own namespace and no others.
+func credentialCache(mgr ctrl.Manager, namespace string) (cache.Cache, error) {
+	c, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		DefaultNamespaces: map[string]cache.Config{namespace: {}},
+		DefaultTransform:  cache.TransformStripManagedFields(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make cache of credentials: %w", err)
+	}
+	return c, mgr.Add(c)
+}
+
+// notify tells the controller of applications, or leaves it to its next look if that has
+// more to do than it can take.
+func notify(judged chan<- event.GenericEvent) func(string) {
+	return func(name string) {
+		object := &v1alpha1.DefenderApp{}
+		object.Name = name
+		select {
+		case judged <- event.GenericEvent{Object: object}:
+		default:
+		}
+	}
+}
+
+// synced is ready once every cache shows what the API server has.
+func synced(caches ...cache.Cache) func(*http.Request) error {
+	return func(req *http.Request) error {
+		ctx, cancel := context.WithTimeout(req.Context(), time.Second)
+		defer cancel()
+		for _, c := range caches {
+			if !c.WaitForCacheSync(ctx) {
+				return errors.New("caches are not in sync yet")
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// defaultNamespace is the operator's own where POD_NAMESPACE does not say.
+const defaultNamespace = "defender-system"
+
+// options are the flags and what follows from them.
+type options struct {
+	authorityURL     string
+	caBundle         string
+	namespaces       namespaces
+	requestsPerSec   float64
+	concurrency      int
+	minTokenLifetime time.Duration
+	metricsAddress   string
+	probeAddress     string
+	leaderElect      bool
+	kubeconfig       string
+	log              zap.Options
+
+	ownNamespace string
+	catalog      cloud.Catalog
+}
+
+// namespaces is a list of names, given once separated by commas or several times.
+type namespaces []string
+
+func (n *namespaces) String() string { return strings.Join(*n, ",") }
+
+// Set adds names.
+func (n *namespaces) Set(value string) error {
+	for name := range strings.SplitSeq(value, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			*n = append(*n, name)
+		}
+	}
+	return nil
+}
+
+func parse(args []string, flags *flag.FlagSet) (options, error) {
+	var o options
+	flags.StringVar(&o.authorityURL, "authority-url", "", "Replaces the login endpoint of cloud Public, as https://host[:port], and switches instance discovery off. For emulators and proxies.")
+	flags.StringVar(&o.caBundle, "ca-bundle", "", "File of further trust roots for Entra ID (PEM), read again when it changes.")
+	flags.Var(&o.namespaces, "namespaces", "Watch DefenderTenants in these namespaces only, separated by commas. All if empty.")
+	flags.Float64Var(&o.requestsPerSec, "token-requests-per-second", 50, "Most requests per second to a login host.")
+	flags.IntVar(&o.concurrency, "concurrency", 64, "DefenderTenants that are worked on at the same time.")
+	flags.DurationVar(&o.minTokenLifetime, "min-token-lifetime", token.DefaultMinLifetime, "Tokens with a shorter life are not published. Lower it for demos and tests only.")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "Address of the metrics endpoint, as :8443. It serves HTTPS and asks the API server who may read it; 0 switches it off. An address on loopback serves plain HTTP.")
+	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false, "Run several replicas of which one works.")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig to use outside a cluster; KUBECONFIG and ~/.kube/config are used without it.")
+	o.log.BindFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	o.ownNamespace = cmp.Or(os.Getenv("POD_NAMESPACE"), defaultNamespace)
+	return o, o.complete()
+}
+
+func (o *options) complete() error {
+	var err error
+	if o.catalog, err = cloud.NewCatalog(o.authorityURL); err != nil {
+		return fmt.Errorf("--authority-url: %w", err)
+	}
+	var problems []error
+	if o.requestsPerSec <= 0 {
+		problems = append(problems, errors.New("--token-requests-per-second must be above zero"))
+	}
+	if o.concurrency < 1 {
+		problems = append(problems, errors.New("--concurrency must be at least 1"))
+	}
+	if o.minTokenLifetime <= 0 || o.minTokenLifetime > token.MaxLifetime {
+		problems = append(problems, fmt.Errorf("--min-token-lifetime must be above zero and at most %s", token.MaxLifetime))
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,455 @@
+package tenant_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/controllers/app"
+	"github.com/defender-tenant/operator/controllers/tenant"
+	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/redacted"
+	"github.com/defender-tenant/operator/internal/token"
+	emulator "github.com/defender-tenant/operator/test/entra"
+)
+
+const (
+	clientID     = "00000000-0000-0000-0000-00000000000a"
+	customer     = "11111111-1111-1111-1111-111111111111"
+	stranger     = "22222222-2222-2222-2222-222222222222"
+	clientSecret = "a-client-secret-that-nobody-may-see"
+	canary       = "canary-7c1e4a"
+	xdr          = "https://api.security.microsoft.com"
+	graph        = "https://graph.microsoft.com"
+	// patience is real time: generous, because two cores may share it with a compiler.
+	patience = 60 * time.Second
+)
+
+// world is one namespace with everything in it, on a clock that only the test moves.
+type world struct {
+	client.Client
+	t         *testing.T
+	ctx       context.Context
+	clock     *clocktesting.FakeClock
+	entra     *emulator.Emulator
+	namespace string
+	app       string
+	config    *rest.Config
+	operator  *operator
+	log       *lockedBuffer
+	writes    *writeCounter
+}
+
+// operator is one running process, so to speak: tests restart it.
+type operator struct {
+	stop  context.CancelFunc
+	done  chan error
+	queue *observedQueue
+}
+
+var worlds atomic.Int64
+
+// newWorld starts an emulator with one application and an operator that sees only one namespace.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := emptyWorld(t)
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "credential"},
+		Data:       map[string][]byte{"client-secret": []byte(clientSecret)},
+	})
+	w.create(w.newApp())
+	w.start()
+	return w
+}
+
+func emptyWorld(t *testing.T) *world {
+	t.Helper()
+	// Whole seconds, so that times in status compare equal. The API server's own clock plays no part.
+	clk := clocktesting.NewFakeClock(time.Now().UTC().Truncate(time.Second))
+	emu, err := emulator.Start(emulator.Options{Now: clk.Now, Marker: canary, Lifetime: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(emu.Close)
+	emu.RegisterApp(emulator.App{
+		ClientID: clientID, DisplayName: "Partner",
+		Permissions: map[string][]string{xdr: {"Incident.Read.All"}, graph: {"SecurityIncident.Read.All"}},
+	})
+	emu.AddSecret(clientID, clientSecret, clk.Now().Add(1000*time.Hour))
+	emu.AddTenant(customer)
+
+	c, err := client.New(plane.Config, client.Options{Scheme: newScheme(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("soc-%d", worlds.Add(1))
+	w := &world{
+		Client: c, t: t, ctx: t.Context(), clock: clk, entra: emu, namespace: name, app: name,
+		log: &lockedBuffer{}, writes: &writeCounter{}, config: rest.CopyConfig(plane.Config),
+	}
+	w.config.QPS = -1
+	w.config.Wrap(w.writes.wrap)
+	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	t.Cleanup(w.end)
+	return w
+}
+
+func newScheme(t *testing.T) *runtime.Scheme {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, addTo := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := addTo(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return scheme
+}
+
+func (w *world) newApp() *v1alpha1.DefenderApp {
+	return &v1alpha1.DefenderApp{
+		ObjectMeta: metav1.ObjectMeta{Name: w.app},
+		Spec: v1alpha1.DefenderAppSpec{
+			ClientID: clientID,
+			Credentials: []v1alpha1.Credential{{
+				Name:         "secret",
+				ClientSecret: &v1alpha1.ClientSecretCredential{SecretRef: v1alpha1.SecretKeyReference{Name: "credential"}},
+			}},
+		},
+	}
+}
+
+// start runs the operator's controllers as cmd/manager wires them, but on the test's clock.
+func (w *world) start() {
+	w.t.Helper()
+	log := redacted.Logger(funcr.New(func(prefix, args string) { fmt.Fprintln(w.log, prefix, args) }, funcr.Options{Verbosity: 10}))
+	mgr, err := ctrl.NewManager(w.config, ctrl.Options{
+		Scheme: newScheme(w.t), Logger: log, Metrics: server.Options{BindAddress: "0"},
+		Cache: cache.Options{
+			ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()},
+			DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
+		},
+	})
+	w.must(err)
+	credentials, err := cache.New(w.config, cache.Options{Scheme: mgr.GetScheme(), DefaultNamespaces: map[string]cache.Config{w.namespace: {}}})
+	w.must(err)
+	w.must(mgr.Add(credentials))
+	catalog, err := cloud.NewCatalog(w.entra.URL())
+	w.must(err)
+	bundle := filepath.Join(w.t.TempDir(), "ca.pem")
+	w.must(os.WriteFile(bundle, w.entra.CAPEM(), 0o600))
+	source, err := entra.New(entra.Options{Catalog: catalog, RequestsPerSecond: 1e6, CABundle: bundle, Now: w.clock.Now, Timeout: 5 * time.Second})
+	w.must(err)
+	judged := make(chan event.GenericEvent, 16)
+	keys := &keyring.Keyring{Secrets: credentials, Namespace: w.namespace, Changed: func(name string) {
+		judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
+	}}
+	o := &operator{done: make(chan error, 1), queue: &observedQueue{}}
+	tenants := &tenant.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Catalog: catalog,
+		Gate: token.Gate{MinLifetime: token.DefaultMinLifetime}, Clock: w.clock, Events: mgr.GetEventRecorder("operator"),
+	}
+	w.must(tenants.Setup(w.ctx, mgr, credentials, o.options(w.clock)))
+	apps := &app.Reconciler{
+		Client: mgr.GetClient(), Keyring: keys, Catalog: catalog, Clock: w.clock,
+		Events: mgr.GetEventRecorder("operator"), Judged: judged,
+	}
+	skip := true
+	w.must(apps.Setup(mgr, credentials, controller.Options{SkipNameValidation: &skip}))
+	ctx, cancel := context.WithCancel(context.Background())
+	o.stop = cancel
+	go func() { o.done <- mgr.Start(ctx) }()
+	if !mgr.GetCache().WaitForCacheSync(ctx) {
+		w.t.Fatal("caches did not sync")
+	}
+	w.operator = o
+}
+
+// options put the queue on the test's clock.
+func (o *operator) options(clk *clocktesting.FakeClock) controller.Options {
+	skip := true
+	return controller.Options{
+		SkipNameValidation: &skip, MaxConcurrentReconciles: 4,
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+			o.queue.TypedRateLimitingInterface = workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
+				workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: clk})
+			return o.queue
+		},
+	}
+}
+
+// halt stops the operator as SIGTERM would.
+func (w *world) halt() {
+	w.t.Helper()
+	if w.operator == nil {
+		return
+	}
+	w.operator.stop()
+	if err := <-w.operator.done; err != nil {
+		w.t.Errorf("operator ended with: %v", err)
+	}
+	w.operator = nil
+}
+
+// end leaves nothing behind that another test could see, and looks for leaks.
+func (w *world) end() {
+	w.halt()
+	w.ctx = context.Background()
+	w.assertNoLeak()
+	for _, object := range []client.Object{
+		&v1alpha1.DefenderGrant{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}},
+		&v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: w.app}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}},
+	} {
+		if err := w.Delete(w.ctx, object); client.IgnoreNotFound(err) != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) create(object client.Object) {
+	w.t.Helper()
+	w.must(w.Create(w.ctx, object))
+}
+
+// grant allows the namespace everything for the customer.
+func (w *world) grant() *v1alpha1.DefenderGrant {
+	w.t.Helper()
+	grant := &v1alpha1.DefenderGrant{
+		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
+		Spec: v1alpha1.DefenderGrantSpec{
+			App: w.app, Namespaces: []string{w.namespace}, TenantIDs: []string{customer},
+			APIs: []string{"DefenderXDR", "MicrosoftGraph"},
+		},
+	}
+	w.create(grant)
+	return grant
+}
+
+// apply creates the DefenderTenant contoso with the given tokens.
+func (w *world) apply(tokens ...v1alpha1.TokenSpec) *v1alpha1.DefenderTenant {
+	w.t.Helper()
+	object := &v1alpha1.DefenderTenant{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "contoso"},
+		Spec:       v1alpha1.DefenderTenantSpec{TenantID: customer, App: w.app, Tokens: tokens},
+	}
+	w.create(object)
+	return object
+}
+
+// edit changes an object, again if somebody else wrote in between.
+func edit[T client.Object](w *world, object T, change func(T)) {
+	w.t.Helper()
+	for {
+		w.must(w.Get(w.ctx, client.ObjectKeyFromObject(object), object))
+		change(object)
+		err := w.Update(w.ctx, object)
+		if !apierrors.IsConflict(err) {
+			w.must(err)
+			return
+		}
+	}
+}
+
+func (w *world) tenant() *v1alpha1.DefenderTenant {
+	w.t.Helper()
+	object := &v1alpha1.DefenderTenant{}
+	w.must(w.Get(w.ctx, types.NamespacedName{Namespace: w.namespace, Name: "contoso"}, object))
+	return object
+}
+
+// secret gives a Secret, or nil.
+func (w *world) secret(name string) *corev1.Secret {
+	w.t.Helper()
+	object := &corev1.Secret{}
+	err := w.Get(w.ctx, types.NamespacedName{Namespace: w.namespace, Name: name}, object)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	w.must(err)
+	return object
+}
+
+// eventually waits, in real time, until the world is as it should be. The clock creeps
+// forward by milliseconds so that the shortest waits of the operator end too.
+func (w *world) eventually(what string, holds func() bool) {
+	w.t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+			w.clock.Step(10 * time.Millisecond)
+		case <-deadline.C:
+			w.t.Fatalf("never came true: %s\n%s", what, w.describe())
+		}
+	}
+}
+
+// pass lets time go by in steps, with the operator idle between them.
+func (w *world) pass(d time.Duration) {
+	w.t.Helper()
+	const stride = 15 * time.Second
+	for ; d > 0; d -= stride {
+		w.settle()
+		w.clock.Step(min(d, stride))
+	}
+	w.settle()
+}
+
+// settle waits until nothing is being worked on and nothing waits for a worker.
+func (w *world) settle() {
+	w.t.Helper()
+	if w.operator == nil {
+		return
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for calm := 0; calm < 3; {
+		<-tick.C
+		if w.operator.queue.idle() {
+			calm++
+		} else {
+			calm = 0
+		}
+	}
+}
+
+func (w *world) describe() string {
+	var text strings.Builder
+	object := &v1alpha1.DefenderTenant{}
+	if err := w.Get(w.ctx, types.NamespacedName{Namespace: w.namespace, Name: "contoso"}, object); err == nil {
+		for _, c := range object.Status.Conditions {
+			fmt.Fprintf(&text, "%s=%s %s: %s\n", c.Type, c.Status, c.Reason, c.Message)
+		}
+		for _, entry := range object.Status.Tokens {
+			fmt.Fprintf(&text, "token %s ready=%v expires=%v failure=%+v\n", entry.Name, entry.Ready, entry.ExpiresAt, entry.Failure)
+		}
+	}
+	fmt.Fprintf(&text, "now %s, token requests %d\n", w.clock.Now(), w.entra.CountRequests(emulator.Token, ""))
+	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
+	for _, line := range lines[max(0, len(lines)-12):] {
+		fmt.Fprintln(&text, line)
+	}
+	return text.String()
+}
+
+// requests are the token requests so far.
+func (w *world) requests() int { return w.entra.CountRequests(emulator.Token, "") }
+
+// assertNoLeak looks for anything secret in the log and in every object that people read.
+func (w *world) assertNoLeak() {
+	w.t.Helper()
+	seen := w.log.String()
+	var tenants v1alpha1.DefenderTenantList
+	var apps v1alpha1.DefenderAppList
+	var events corev1.EventList
+	for _, list := range []client.ObjectList{&tenants, &apps, &events} {
+		if err := w.List(w.ctx, list); err != nil {
+			w.t.Error(err)
+		}
+		seen += fmt.Sprintf("%+v", list)
+	}
+	for _, secret := range append(w.entra.Marks(), clientSecret, "eyJ") {
+		if i := strings.Index(seen, secret); i >= 0 {
+			w.t.Errorf("%q leaked: …%s…", secret, seen[max(0, i-80):min(len(seen), i+20)])
+		}
+	}
+}
+
+// observedQueue tells whether there is anything to do.
+type observedQueue struct {
+	workqueue.TypedRateLimitingInterface[reconcile.Request]
+	working atomic.Int64
+}
+
+// Get counts what is handed out.
+func (q *observedQueue) Get() (reconcile.Request, bool) {
+	item, shutdown := q.TypedRateLimitingInterface.Get()
+	if !shutdown {
+		q.working.Add(1)
+	}
+	return item, shutdown
+}
+
+// Done counts what came back.
+func (q *observedQueue) Done(item reconcile.Request) {
+	q.TypedRateLimitingInterface.Done(item)
+	q.working.Add(-1)
+}
+
+func (q *observedQueue) idle() bool {
+	return q.TypedRateLimitingInterface != nil && q.working.Load() == 0 && q.Len() == 0
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write appends.
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// String gives everything so far.
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// secretNames are the names of our Secrets in the namespace.
+func (w *world) secretNames() []string {
+	w.t.Helper()
+	var list corev1.SecretList
+	w.must(w.List(w.ctx, &list, client.InNamespace(w.namespace)))
+	var names []string
+	for _, s := range list.Items {
+		if s.Type == v1alpha1.SecretType {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -35,7 +35,7 @@ func main() {
 	out := flag.String("o", "", "the file to write")
 	flag.Parse()
 	// Pages are for everybody to read.
-	if err := os.WriteFile(*out, []byte(render(entra.Catalogue())), 0o644); err != nil { //nolint:gosec // see above
+	if err := os.WriteFile(*out, []byte(render(entra.Catalogue())), 0o644); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -91,13 +91,13 @@ func TestRefusedSecretIsThePlatformTeamsMatter(t *testing.T) {
 	wrong := ask(t, func(r *token.Request) { r.Credential = secretCredential(t, "wrong-secret-canary") })
 	fault := refuse(t, c, wrong, v1alpha1.ReasonCredentialRefused)
 	if fault.Code != 7000215 || fault.Actor != token.ActorPlatform || fault.Cure != token.ByPoll || fault.TraceID == "" {
-		t.Errorf("%+v", *fault)
+		t.Errorf("%+v", fault)
 	}
-	checkClean(t, fault, "wrong-secret-canary")
+	checkClean(t, &fault, "wrong-secret-canary")
 	e.AddSecret(testApp, "old", time.Now().Add(-time.Hour))
 	expired := ask(t, func(r *token.Request) { r.Credential = secretCredential(t, "old") })
 	if fault := refuse(t, c, expired, v1alpha1.ReasonCredentialRefused); fault.Code != 7000222 {
-		t.Errorf("expired: %+v", *fault)
+		t.Errorf("expired: %+v", fault)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestConsentShowsAtOnce(t *testing.T) {
 	c := clientOf(t, e)
 	fault := refuse(t, c, ask(t), v1alpha1.ReasonConsentRequired)
 	if fault.Actor != token.ActorCustomer || fault.Cure != token.ByPoll || !strings.Contains(fault.Message, testTenant) {
-		t.Errorf("%+v", *fault)
+		t.Errorf("%+v", fault)
 	}
 	e.Consent(testTenant, testApp)
 	acquire(t, c, ask(t))
@@ -141,7 +141,7 @@ func TestUnknownTenantIsRefusedByItsConfiguration(t *testing.T) {
 	e.RemoveTenant(testTenant)
 	fault := refuse(t, clientOf(t, e), ask(t), v1alpha1.ReasonTenantNotFound)
 	if fault.Code != 90002 || fault.Actor != token.ActorAuthor {
-		t.Errorf("%+v", *fault)
+		t.Errorf("%+v", fault)
 	}
 	if got := e.CountRequests(emulator.Token, ""); got != 0 {
 		t.Errorf("%d token requests were sent", got)
@@ -157,7 +157,7 @@ func TestEveryCodeComesThroughTheLibrary(t *testing.T) {
 			e.Inject(testTenant, emulator.Fault{On: on, Code: int(code.Number), RetryAfter: "7"}, 1)
 			fault := refuse(t, c, ask(t), code.Reason)
 			if fault.Code != code.Number || fault.Actor != code.Actor || fault.Cure != code.Cure || !guid.MatchString(fault.TraceID) {
-				t.Errorf("AADSTS%d on %s: %+v", code.Number, on, *fault)
+				t.Errorf("AADSTS%d on %s: %+v", code.Number, on, fault)
 			}
 			if fault.After < 7*time.Second {
 				t.Errorf("AADSTS%d on %s: waits %v", code.Number, on, fault.After)
@@ -185,9 +185,9 @@ func TestRequestThatMustNotBeSentIsNot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fault := refuse(t, c, ask(t, change), v1alpha1.ReasonTenantNotFound)
 			if fault.Actor != token.ActorAuthor || fault.Cure != token.ByWatch {
-				t.Errorf("%+v", *fault)
+				t.Errorf("%+v", fault)
 			}
-			checkClean(t, fault, "contoso", "organizations", "example")
+			checkClean(t, &fault, "contoso", "organizations", "example")
 		})
 	}
 	t.Run("no credential", func(t *testing.T) {
@@ -323,7 +323,7 @@ func TestLimiterCountsEveryRequest(t *testing.T) {
 	c := clientOf(t, e, func(o *Options) { o.RequestsPerSecond = 0.0001 })
 	fault := refuse(t, c, ask(t), v1alpha1.ReasonThrottled) // the second of two requests has no turn
 	if fault.Cure != token.ByRetry {
-		t.Errorf("%+v", *fault)
+		t.Errorf("%+v", fault)
 	}
 	if got := e.Requests(); len(got) != 1 || got[0].Kind != emulator.OpenIDConfiguration {
 		t.Errorf("sent: %+v", got)

@@ -44,7 +44,7 @@ func TestUntrustedServersGetNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fault := refuse(t, clientAt(t, c.url, known.pem), ask(t), v1alpha1.ReasonTLSUntrusted)
 			if fault.Actor != token.ActorPlatform {
-				t.Errorf("%+v", *fault)
+				t.Errorf("%+v", fault)
 			}
 			for _, word := range append(c.says, strings.TrimPrefix(c.url, "https://")) {
 				if !strings.Contains(fault.Message, word) {

@@ -2,7 +2,9 @@ package entra
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,7 +42,11 @@ func TestFaultsOfTheWire(t *testing.T) {
 			t.Run(fmt.Sprintf("%s on %s", name, on), func(t *testing.T) {
 				t.Parallel()
 				e := startEmulator(t)
-				client := clientOf(t, e, impatient)
+				client := clientOf(t, e, func(o *Options) {
+					if c.fault.Hang || c.fault.Drip > 0 {
+						o.Timeout = 300 * time.Millisecond
+					}
+				})
 				c.fault.On = on
 				e.Inject(testTenant, c.fault, 1)
 				began := time.Now()
@@ -80,7 +86,8 @@ func TestCutOffAnswersLeakNothing(t *testing.T) {
 	for offset := 1; offset < 1500; offset += 29 {
 		for _, code := range []int{0, 7000215} {
 			e.Inject(testTenant, emulator.Fault{Truncate: offset, Code: code}, 1)
-			checkClean(t, refuse(t, c, ask(t), v1alpha1.ReasonEntraUnavailable), words...)
+			fault := refuse(t, c, ask(t), v1alpha1.ReasonEntraUnavailable)
+			checkClean(t, &fault, words...)
 		}
 	}
 }
@@ -137,12 +144,31 @@ func TestHostileConfigurationGetsNoCredential(t *testing.T) {
 			endpoint := func(r *http.Request) string { return strings.ReplaceAll(c.endpoint, "{host}", r.Host) }
 			client := clientAt(t, serve(t, certificate, configurationOf(issuer, endpoint, &hits)), ca.pem)
 			for range 2 { // not remembered either
-				checkClean(t, refuse(t, client, ask(t), c.reason), "evil")
+				fault := refuse(t, client, ask(t), c.reason)
+				checkClean(t, &fault, "evil")
 			}
 		})
 	}
 	if got := hits.Load(); got != 0 {
 		t.Errorf("%d requests went where they must not", got)
+	}
+}
+
+func TestHTTP2IsSpoken(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "test CA")
+	var versions []int
+	address := serve(t, ca.issue(t, "", time.Now().Add(time.Hour)), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		versions = append(versions, r.ProtoMajor)
+		if r.Method == http.MethodPost {
+			_, _ = io.WriteString(w, `{"token_type":"Bearer","access_token":"abc","expires_in":60}`)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"issuer":"https://%[1]s/","authorization_endpoint":"x","token_endpoint":"https://%[1]s/%[2]s/oauth2/v2.0/token"}`, r.Host, testTenant)
+	}))
+	acquire(t, clientAt(t, address, ca.pem), ask(t))
+	if !slices.Equal(versions, []int{2, 2}) {
+		t.Errorf("got versions %v", versions)
 	}
 }
 
@@ -152,9 +178,10 @@ func TestOutageIsNotOurFault(t *testing.T) {
 	c := clientOf(t, e)
 	acquire(t, c, ask(t))
 	e.Down(true)
+	refuse(t, c, ask(t), v1alpha1.ReasonEntraUnavailable) // on the connection that was open
 	fault := refuse(t, c, ask(t), v1alpha1.ReasonEntraUnavailable)
 	if fault.Actor != token.ActorNobody || fault.Cure != token.ByRetry || fault.Cause.Error() != "connection refused" {
-		t.Errorf("%+v", *fault)
+		t.Errorf("%+v", fault)
 	}
 	e.Down(false)
 	acquire(t, c, ask(t))

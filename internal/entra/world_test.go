@@ -86,8 +86,6 @@ func writeFile(t *testing.T, data []byte) string {
 	return path
 }
 
-func impatient(o *Options) { o.Timeout = 300 * time.Millisecond }
-
 func secretCredential(t *testing.T, value string) credential.Credential {
 	t.Helper()
 	c, err := credential.FromSecret("secret", testApp, []byte(value), time.Time{})
@@ -116,8 +114,9 @@ func acquire(t *testing.T, c *Client, want token.Request) token.Issued {
 	return issued
 }
 
-// refuse expects a fault, and that nothing secret is in it.
-func refuse(t *testing.T, c *Client, want token.Request, reason string) *token.Fault {
+// refuse expects a fault, and that nothing secret is in it. The fault comes as a value, so
+// that a test may leave it alone.
+func refuse(t *testing.T, c *Client, want token.Request, reason string) token.Fault {
 	t.Helper()
 	_, err := c.Acquire(t.Context(), want)
 	fault, ok := err.(*token.Fault) //nolint:errorlint // the contract is the fault itself
@@ -128,7 +127,7 @@ func refuse(t *testing.T, c *Client, want token.Request, reason string) *token.F
 		t.Fatalf("got %v because of %v, want %s", fault, fault.Cause, reason)
 	}
 	checkClean(t, fault, canary, testSecret, "eyJ")
-	return fault
+	return *fault
 }
 
 // authority is a certification authority for servers that are not the emulator.
@@ -186,10 +185,11 @@ func (a authority) issue(t *testing.T, host string, until time.Time) tls.Certifi
 func serve(t *testing.T, certificate tls.Certificate, handler http.Handler, change ...func(*tls.Config)) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}} //nolint:gosec // old versions are tested too
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	for _, c := range change {
 		c(s.TLS)
 	}
+	s.EnableHTTP2 = true
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)

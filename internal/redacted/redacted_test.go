@@ -53,13 +53,14 @@ func TestInvariant2_NoVerbShowsTheValue(t *testing.T) {
 			for _, verb := range "vTtbcdoOqxXUeEfFgGspwz!" {
 				for _, flag := range []string{"", "+", "#", " ", "0", "-", "40", ".3", "+#"} {
 					format := "%" + flag + string(verb)
-					assertHidden(t, format, fmt.Sprintf(format, holder)) //nolint:govet // verbs that do not fit are the point
+					assertHidden(t, format, fmt.Sprintf(format, holder))
 				}
 			}
 			assertHidden(t, "Sprint", fmt.Sprint(holder))
 			assertHidden(t, "Errorf", fmt.Errorf("wrap: %v", holder).Error())
-			assertHidden(t, "an extra argument", fmt.Sprintf("done"+strings.Repeat("", 1), holder))
-			assertHidden(t, "a wrong width", fmt.Sprintf("%*d", holder, 3)) //nolint:govet // as above
+			for _, wrong := range []string{"no verb", "%*d", "%[9]d", "%"} {
+				assertHidden(t, wrong, fmt.Sprintf(wrong, holder))
+			}
 		})
 	}
 }

@@ -212,9 +212,11 @@ func (out outcome) retirement(now time.Time) (condition, bool) {
 		if ends.IsZero() || now.Before(ends.Add(-noticePeriod)) {
 			continue
 		}
-		return condition{metav1.ConditionTrue, v1alpha1.ReasonRetirementAnnounced,
+		return condition{
+			metav1.ConditionTrue, v1alpha1.ReasonRetirementAnnounced,
 			fmt.Sprintf("Microsoft ends the API %s of token %s on %s. Add a MicrosoftGraph token to this DefenderTenant, optional at first, and move the workloads to it.",
-				res.slot.target.API, res.slot.spec.Name, ends.Format(time.DateOnly))}, true
+				res.slot.target.API, res.slot.spec.Name, ends.Format(time.DateOnly)),
+		}, true
 	}
 	return condition{}, false
 }

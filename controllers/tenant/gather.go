@@ -8,13 +8,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
-	"github.com/defender-tenant/operator/internal/cloud"
-	"github.com/defender-tenant/operator/internal/token"
 )
 
 // observed is everything one pass looks at. Nothing in it is changed by the pass.
@@ -30,22 +27,6 @@ type observed struct {
 
 // request is the value of the refresh annotations of the tenant and of its app.
 type request struct{ tenant, app string }
-
-// slot is one wanted token and what there is of it.
-type slot struct {
-	spec       v1alpha1.TokenSpec
-	secretName string
-	target     cloud.Target
-	want       token.Want
-	refusal    *token.Fault // it cannot be asked for, whatever Entra ID would say
-	permitted  bool         // a grant allows what is held
-	held       *holding     // the Secret of that name, if it is ours
-	donor      *holding     // a spare Secret whose token fits, kept under a former name
-	pace       pace
-}
-
-// identity spreads the slot's times; it never changes while the object lives.
-func (s slot) identity(owner metav1.Object) string { return string(owner.GetUID()) + "/" + s.spec.Name }
 
 // gather reads the cache only. It returns nil if the object is gone.
 func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName) (*observed, error) {
@@ -136,21 +117,6 @@ func (r *Reconciler) formerApps(ctx context.Context, current *v1alpha1.DefenderA
 	return found
 }
 
-// tokensOf are the wanted tokens with every default applied. The default token is
-// decided here and not in the schema, where it would stick under server-side apply.
-func tokensOf(tenant *v1alpha1.DefenderTenant) []v1alpha1.TokenSpec {
-	specs := slices.Clone(tenant.Spec.Tokens)
-	if len(specs) == 0 {
-		specs = []v1alpha1.TokenSpec{{Name: "xdr", API: v1alpha1.APIDefenderXDR}}
-	}
-	for i := range specs {
-		specs[i].SecretName = cmp.Or(specs[i].SecretName, tenant.Name+"-"+specs[i].Name)
-		specs[i].RefreshAfterPercent = cmp.Or(specs[i].RefreshAfterPercent, token.DefaultRefreshPercent)
-		specs[i].OnExpiry = cmp.Or(specs[i].OnExpiry, v1alpha1.ExpiryClear)
-	}
-	return specs
-}
-
 func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, remembered *remembered) {
 	specs := tokensOf(seen.tenant)
 	for _, spec := range specs {
@@ -167,43 +133,6 @@ func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, re
 			seen.slots[i].donor = seen.donorFor(seen.slots[i], allow)
 		}
 	}
-}
-
-func (seen *observed) newSlot(spec v1alpha1.TokenSpec, allow allowance, held *holding, remembered *remembered) slot {
-	s := slot{spec: spec, secretName: spec.SecretName, held: held, pace: remembered.pace(spec.Name, seen.inputs())}
-	var appCloud v1alpha1.Cloud
-	s.want = token.Want{
-		TenantID: seen.tenant.Spec.TenantID, RequiredRoles: spec.RequiredRoles, RefreshPercent: spec.RefreshAfterPercent,
-	}
-	if seen.app != nil {
-		appCloud, s.want.ClientID = seen.app.Spec.Cloud, seen.app.Spec.ClientID
-	}
-	target, fault := cloud.Resolve(appCloud, seen.tenant.Spec.Region, spec)
-	s.target, s.want.Resource, s.want.Audiences = target, target.Resource, target.Audiences
-	s.want.RoleCeilings = allow.ceilings(target.Resource)
-	s.permitted = len(s.want.RoleCeilings) > 0
-	if held != nil && held.Intact {
-		s.permitted = allow.permitsHeld(held)
-	}
-	switch {
-	case seen.app == nil:
-		s.refusal = appNotFound(seen.tenant)
-	case fault != nil:
-		s.refusal = fault
-	case len(s.want.RoleCeilings) == 0:
-		s.refusal = accessDenied(seen.tenant, spec, target)
-	}
-	return s
-}
-
-// donorFor finds the Secret that a renamed token left behind.
-func (seen *observed) donorFor(s slot, allow allowance) *holding {
-	for _, h := range seen.spare {
-		if h.State == v1alpha1.StateValid && allow.permitsHeld(h) && s.fits(h) {
-			return h
-		}
-	}
-	return nil
 }
 
 // inputs are what an answer of Entra ID depends on in the cluster. When they change,
@@ -232,26 +161,3 @@ func (seen *observed) requests(remembered *remembered) (asked, done request) {
 }
 
 func truncate(s string, n int) string { return s[:min(len(s), n)] }
-
-// fits tells whether a held token is exactly what a new one would be: nothing about it
-// would be gained by minting, apart from time.
-func (s slot) fits(h *holding) bool {
-	return s.works(h) && h.ClientID == s.want.ClientID && h.Resource == s.target.Resource && h.APIURL == s.target.APIURL &&
-		sameFormats(h.Formats, s.spec.Formats)
-}
-
-// works tells whether a held token does what the spec wants, leaving time aside. It may
-// be of another application: that is the platform team's affair, not the workload's.
-func (s slot) works(h *holding) bool {
-	return h.Intact && h.Claims != nil && h.State == v1alpha1.StateValid &&
-		h.Claims.TenantID == s.want.TenantID && s.want.HasAudience(h.Claims.Audience) &&
-		len(h.Claims.Roles) > 0 && len(h.Claims.MissingRoles(s.want.RequiredRoles)) == 0
-}
-
-func sameFormats(a, b []v1alpha1.Format) bool {
-	sorted := slices.Clone(b)
-	slices.Sort(sorted)
-	before := slices.Clone(a)
-	slices.Sort(before)
-	return slices.Equal(before, sorted)
-}

@@ -5,10 +5,9 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/token"

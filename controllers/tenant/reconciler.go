@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,8 +13,6 @@ import (
 	"github.com/defender-tenant/operator/internal/cloud"
 	"github.com/defender-tenant/operator/internal/credential"
 	"github.com/defender-tenant/operator/internal/token"
-
-	"k8s.io/client-go/tools/events"
 )
 
 // TokenSource obtains one token from Entra ID. Its error is a *token.Fault.

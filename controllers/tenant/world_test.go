@@ -150,7 +150,7 @@ func (w *world) newApp() *v1alpha1.DefenderApp {
 // start runs the operator's controllers as cmd/manager wires them, but on the test's clock.
 func (w *world) start() {
 	w.t.Helper()
-	log := redacted.Logger(funcr.New(func(prefix, args string) { fmt.Fprintln(w.log, prefix, args) }, funcr.Options{Verbosity: 10}))
+	log := redacted.Logger(funcr.New(func(prefix, args string) { w.log.line(prefix, args) }, funcr.Options{Verbosity: 10}))
 	mgr, err := ctrl.NewManager(w.config, ctrl.Options{
 		Scheme: newScheme(w.t), Logger: log, Metrics: server.Options{BindAddress: "0"},
 		Cache: cache.Options{
@@ -430,6 +430,12 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) line(parts ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.WriteString(strings.Join(parts, " ") + "\n")
 }
 
 // String gives everything so far.

@@ -68,8 +68,7 @@ func AsFault(err error, reason, message string) *Fault {
 	if err == nil {
 		return nil
 	}
-	var fault *Fault
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*Fault](err); ok {
 		return fault
 	}
 	return &Fault{Reason: reason, Message: message, Actor: ActorNobody, Cure: ByRetry, Cause: err}

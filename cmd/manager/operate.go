@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -33,6 +34,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update,namespace=defender-system
+// +kubebuilder:rbac:groups=core,resources=events,verbs=create;patch,namespace=defender-system
 // +kubebuilder:rbac:groups=core,resources=secrets,verbs=get;list;watch,namespace=defender-system
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
@@ -72,7 +74,7 @@ func operate(ctx context.Context, o options) error {
 	if err := apps.Setup(mgr, credentials, controller.Options{}); err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), credentials)); err != nil {
+	if err := errors.Join(mgr.AddHealthzCheck("process", healthz.Ping), mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), credentials))); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)

@@ -16,6 +16,7 @@ import (
 type result struct {
 	slot   slot
 	did    verb
+	asked  bool         // Entra ID was asked
 	held   *holding     // what the Secret holds now, nil: there is none
 	fault  *token.Fault // why it is not better
 	next   time.Time    // when the next attempt may be made, zero if none is planned
@@ -38,7 +39,7 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step) outc
 	attempted := false
 	for i, s := range seen.slots {
 		out.results[i] = r.perform(ctx, seen, s, steps[i], known)
-		attempted = attempted || steps[i].do == mint && !isOverBudget(out.results[i].fault)
+		attempted = attempted || out.results[i].asked
 		out.results[i].did = steps[i].do
 		known.note(&out.results[i], seen.inputs(), r.Clock.Now())
 	}
@@ -108,7 +109,7 @@ func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step
 		}
 		s.held = found
 	}
-	issued, fault := r.ask(ctx, seen, s, known)
+	issued, fault := r.ask(ctx, seen, s, known, &res)
 	if fault != nil {
 		res.fault = fault
 		return res
@@ -180,6 +181,8 @@ func (known *remembered) note(res *result, in inputs, now time.Time) {
 	switch {
 	case res.fault == nil && res.did != keep:
 		p = pace{inputs: in}
+	case failed && res.fault.Cure == token.ByWatch:
+		p = pace{inputs: in, fault: res.fault} // the edit that mends it is worth an attempt at once
 	case failed:
 		if p.attempts == 0 || p.fault.Cure != res.fault.Cure {
 			p.attempts, p.since = 0, now

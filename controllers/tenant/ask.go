@@ -12,32 +12,35 @@ import (
 )
 
 // ask makes at most one request, within the tenant's budget.
-func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *remembered) (token.Issued, *token.Fault) {
-	now := r.Clock.Now()
-	chosen, err := r.Keyring.Pick(ctx, seen.app, now)
-	if err != nil {
-		return token.Issued{}, token.AsFault(err, v1alpha1.ReasonCredentialUnusable, "The credentials of the application cannot be read. The operator tries again.")
+func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *remembered, res *result) (token.Issued, *token.Fault) {
+	if seen.locked != nil {
+		return token.Issued{}, seen.locked
 	}
-	if !known.budget.AllowN(now, 1) {
+	if !known.budget.AllowN(r.Clock.Now(), 1) {
 		return token.Issued{}, overBudget(s.pace.fault, s.identity(seen.tenant))
 	}
+	res.asked = true
 	issued, err := r.Tokens.Acquire(ctx, token.Request{
-		Cloud: seen.app.Spec.Cloud, TenantID: s.want.TenantID, ClientID: s.want.ClientID, Resource: s.want.Resource, Credential: chosen,
+		Cloud: seen.app.Spec.Cloud, TenantID: s.want.TenantID, ClientID: s.want.ClientID, Resource: s.want.Resource, Credential: seen.credential,
 	})
 	fault := token.AsFault(err, v1alpha1.ReasonEntraUnavailable, "Entra ID could not be asked. The operator tries again.")
 	r.Metrics.requested(fault)
-	tryNext := r.Keyring.Judge(ctx, seen.app, chosen, fault, r.Clock.Now())
-	if fault == nil {
-		return issued, nil
+	r.Keyring.Judge(seen.app, seen.credential, fault, r.Clock.Now())
+	if fault != nil {
+		logFailure(ctx, s, fault)
 	}
-	logf.FromContext(ctx).Info("Got no token", "token", s.spec.Name, "reason", fault.Reason, "code", fault.Code,
+	return issued, fault
+}
+
+// logFailure tells of a failure once; the same one again is worth a line only to those
+// who look for it.
+func logFailure(ctx context.Context, s slot, fault *token.Fault) {
+	log := logf.FromContext(ctx)
+	if last := s.pace.fault; last != nil && last.Reason == fault.Reason && last.Code == fault.Code {
+		log = log.V(1)
+	}
+	log.Info("Got no token", "token", s.spec.Name, "reason", fault.Reason, "code", fault.Code,
 		"traceID", fault.TraceID, "cause", causeText(fault))
-	if tryNext {
-		again := *fault
-		again.Cure, again.After = token.ByRetry, time.Millisecond
-		return token.Issued{}, &again
-	}
-	return token.Issued{}, fault
 }
 
 func causeText(fault *token.Fault) string {
@@ -45,10 +48,6 @@ func causeText(fault *token.Fault) string {
 		return ""
 	}
 	return fault.Cause.Error()
-}
-
-func isOverBudget(fault *token.Fault) bool {
-	return fault != nil && fault.Reason == v1alpha1.ReasonOverBudget
 }
 
 // overBudget keeps the failure that people should read, if there was one.

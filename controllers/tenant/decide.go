@@ -85,7 +85,7 @@ func (seen *observed) end(s slot, now time.Time) (step, bool) {
 	case h == nil:
 		return step{}, false
 	case !s.permitted && (h.State != v1alpha1.StateAccessRevoked || h.HasToken || !h.Intact):
-		return step{do: empty, state: v1alpha1.StateAccessRevoked, fault: s.refusal}, true
+		return step{do: empty, state: v1alpha1.StateAccessRevoked, fault: seen.revoked(s)}, true
 	case !h.Intact || !h.HasToken || now.Before(h.life.DeadAt()):
 		return step{}, false
 	}
@@ -101,6 +101,15 @@ func (seen *observed) end(s slot, now time.Time) (step, bool) {
 	case v1alpha1.ExpiryClear:
 	}
 	return step{do: empty, state: state, fault: s.pace.fault}, true
+}
+
+// revoked says why a held token may not stay: nothing is granted any more, or not all
+// the roles that it carries.
+func (seen *observed) revoked(s slot) *token.Fault {
+	if s.refusal != nil {
+		return s.refusal
+	}
+	return accessDenied(seen.tenant, s.spec, s.target)
 }
 
 // whyMint says why a new token is wanted, or nothing.

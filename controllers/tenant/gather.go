@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/credential"
+	"github.com/defender-tenant/operator/internal/token"
 )
 
 // observed is everything one pass looks at. Nothing in it is changed by the pass.
@@ -20,16 +23,20 @@ type observed struct {
 	app    *v1alpha1.DefenderApp // nil: there is none of that name
 	slots  []slot
 	spare  []*holding // Secrets of ours that no token wants any more
-	behind bool       // the cache does not show our own last write yet
-	asked  request    // what the refresh annotations say now
-	done   request    // and what of it was handled
+
+	credential credential.Credential // to ask with
+	locked     *token.Fault          // why there is none
+
+	behind bool    // the cache does not show our own last write yet
+	asked  request // what the refresh annotations say now
+	done   request // and what of it was handled
 }
 
 // request is the value of the refresh annotations of the tenant and of its app.
 type request struct{ tenant, app string }
 
 // gather reads the cache only. It returns nil if the object is gone.
-func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName) (*observed, error) {
+func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now time.Time) (*observed, error) {
 	seen := &observed{tenant: &v1alpha1.DefenderTenant{}}
 	if err := r.Get(ctx, key, seen.tenant); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -53,12 +60,23 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName) (*obs
 	if err != nil {
 		return nil, err
 	}
+	seen.pick(ctx, r.Keyring, now)
 	remembered := r.memory.of(key, seen.tenant.UID)
 	seen.behind = remembered.behind(seen.tenant, secrets)
 	seen.asked, seen.done = seen.requests(remembered)
 	allow := newAllowance(seen.tenant, seen.app, grants, r.formerApps(ctx, seen.app, grants, secrets))
 	seen.fillSlots(allow, secrets, remembered)
 	return seen, nil
+}
+
+// pick chooses the credential, if there is an application to have one.
+func (seen *observed) pick(ctx context.Context, keys Keyring, now time.Time) {
+	if seen.app == nil {
+		return
+	}
+	chosen, err := keys.Pick(ctx, seen.app, now)
+	seen.credential = chosen
+	seen.locked = token.AsFault(err, v1alpha1.ReasonCredentialUnusable, "The credentials of the application cannot be read. The operator tries again.")
 }
 
 func (r *Reconciler) app(ctx context.Context, name string) (*v1alpha1.DefenderApp, error) {
@@ -138,7 +156,7 @@ func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, re
 // inputs are what an answer of Entra ID depends on in the cluster. When they change,
 // former failures say nothing about the next attempt.
 func (seen *observed) inputs() inputs {
-	in := inputs{tenantGeneration: seen.tenant.Generation}
+	in := inputs{tenantGeneration: seen.tenant.Generation, credential: seen.credential.Name + "/" + seen.credential.Fingerprint}
 	if seen.app != nil {
 		in.appUID, in.appGeneration = seen.app.UID, seen.app.Generation
 	}

@@ -43,6 +43,7 @@ type remembered struct {
 type inputs struct {
 	tenantGeneration, appGeneration int64
 	appUID                          types.UID
+	credential                      string
 }
 
 // pace is the rhythm of attempts for one token.

@@ -24,9 +24,8 @@ type TokenSource interface {
 type Keyring interface {
 	// Pick gives the credential to use now. Its error is a *token.Fault.
 	Pick(ctx context.Context, app *v1alpha1.DefenderApp, now time.Time) (credential.Credential, error)
-	// Judge records what Entra ID said of a credential: nil when it accepted it. It
-	// tells whether another credential is worth an attempt at once.
-	Judge(ctx context.Context, app *v1alpha1.DefenderApp, used credential.Credential, refused *token.Fault, now time.Time) (tryNext bool)
+	// Judge records the outcome of an attempt: nil when a token came.
+	Judge(app *v1alpha1.DefenderApp, used credential.Credential, outcome *token.Fault, now time.Time)
 }
 
 // Reconciler brings one DefenderTenant at a time to what its spec wants.
@@ -56,7 +55,7 @@ type Reconciler struct {
 // Reconcile is one pass over one DefenderTenant.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	now := r.Clock.Now()
-	seen, err := r.gather(ctx, req.NamespacedName)
+	seen, err := r.gather(ctx, req.NamespacedName, now)
 	if err != nil || seen == nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}

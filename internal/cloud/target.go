@@ -26,29 +26,36 @@ type Target struct {
 	RetiresAt time.Time
 }
 
-// Resolve works out the target of one token, or says why there is none.
+// Resolve works out the target of one token. With a fault it holds what is known anyway:
+// no new token can be requested, but a held one can still be judged.
 func Resolve(cloud v1alpha1.Cloud, region v1alpha1.Region, spec v1alpha1.TokenSpec) (Target, *token.Fault) {
 	cloud = cmp.Or(cloud, v1alpha1.CloudPublic)
 	region = cmp.Or(region, v1alpha1.RegionDefault)
 	if spec.Resource != "" {
 		return bare(spec)
 	}
-	preset, known := PresetOf(spec.API)
-	host := preset.Hosts[cloud][region]
-	if !known || host == "" {
-		return Target{}, &token.Fault{
+	preset, _ := PresetOf(spec.API)
+	target := Target{
+		API: preset.API, Resource: preset.Resources[cloud], Audiences: preset.audiences(),
+		APIURL: preset.Hosts[cloud][region], RetiresAt: preset.RetiresAt,
+	}
+	if target.APIURL == "" {
+		return target, &token.Fault{
 			Reason: v1alpha1.ReasonRegionNotSupported, Actor: token.ActorAuthor, Cure: token.ByWatch,
 			Message: fmt.Sprintf("The API %s has no host for region %s in cloud %s. Its author must change spec.region or the token %s.", spec.API, region, cloud, spec.Name),
 		}
 	}
-	if fault := misspelled(preset, spec); fault != nil {
-		return Target{}, fault
+	return target, misspelled(preset, spec)
+}
+
+// audiences are all values of aud that stand for the API, whatever the cloud: a token
+// that is held does not stop being for it because the application moved.
+func (p Preset) audiences() []string {
+	all := slices.Clone(p.Audiences)
+	for _, uri := range p.Resources {
+		all = append(all, uri)
 	}
-	resource := preset.Resources[cloud]
-	return Target{
-		API: preset.API, Resource: resource, APIURL: host, RetiresAt: preset.RetiresAt,
-		Audiences: append([]string{resource}, preset.Audiences...),
-	}, nil
+	return all
 }
 
 // bare is the target of a resource without a preset: its URI is its audience and its host.

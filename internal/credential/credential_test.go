@@ -35,7 +35,7 @@ func TestFromSecret(t *testing.T) {
 			if got.Name != "secret" || got.Secret.Reveal() != value || !got.ExpiresAt.Equal(expires) || got.Key != nil || got.Chain != nil {
 				t.Errorf("got %+v", got)
 			}
-			if got.Fingerprint != "3b4a01ae" {
+			if got.Fingerprint != "ff494450" {
 				t.Errorf("fingerprint %q", got.Fingerprint)
 			}
 		})

@@ -2,12 +2,16 @@ package entra
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"math"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,6 +85,37 @@ func TestCertificateSignsTheAssertion(t *testing.T) {
 	acquire(t, c, want)
 	if got := e.Requests()[2].Credential; !strings.HasPrefix(got, "certificate") {
 		t.Errorf("authenticated by %q", got)
+	}
+}
+
+// The chain lets Entra ID accept a renewed certificate by its subject and issuer.
+func TestAssertionCarriesTheChainAndNoKey(t *testing.T) {
+	t.Parallel()
+	_, certPEM, keyPEM := signingCertificate(t)
+	held, err := credential.FromPEM("cert", certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := newAuthority(t, "test CA")
+	var assertion string
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", configurationOf(ownIssuer, func(r *http.Request) string {
+		return "https://" + r.Host + "/" + testTenant + "/oauth2/v2.0/token"
+	}, new(atomic.Int32)).ServeHTTP)
+	mux.HandleFunc("POST /", func(_ http.ResponseWriter, r *http.Request) { assertion = r.PostFormValue("client_assertion") })
+	c := clientAt(t, serve(t, ca.issue(t, "", time.Now().Add(time.Hour)), mux), ca.pem)
+	fault := refuse(t, c, ask(t, func(r *token.Request) { r.Credential = held }), v1alpha1.ReasonAnswerInvalid)
+	checkClean(t, &fault, assertion)
+	head, _, _ := strings.Cut(assertion, ".")
+	var header struct {
+		X5C []string `json:"x5c"`
+	}
+	data, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil || json.Unmarshal(data, &header) != nil {
+		t.Fatalf("cannot read %q", head)
+	}
+	if want := base64.StdEncoding.EncodeToString(held.Chain[0].Raw); !slices.Equal(header.X5C, []string{want}) {
+		t.Errorf("x5c is %v", header.X5C)
 	}
 }
 

@@ -106,11 +106,11 @@ func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, now time.
 }
 
 // Judge records the outcome of an attempt. Only a refusal of the credential itself counts
-// against it. It tells whether another credential is worth an attempt at once.
-func (k *Keyring) Judge(ctx context.Context, app *v1alpha1.DefenderApp, used credential.Credential, outcome *token.Fault, now time.Time) bool {
+// against it.
+func (k *Keyring) Judge(app *v1alpha1.DefenderApp, used credential.Credential, outcome *token.Fault, now time.Time) {
 	refused := outcome != nil && outcome.Reason == v1alpha1.ReasonCredentialRefused
 	if outcome != nil && !refused {
-		return false // says nothing about the credential
+		return // says nothing about the credential
 	}
 	key := slot{app.Name, used.Name}
 	k.mu.Lock()
@@ -132,11 +132,6 @@ func (k *Keyring) Judge(ctx context.Context, app *v1alpha1.DefenderApp, used cre
 	if changed := !known || (before.Refused != nil) != refused; changed && k.Changed != nil {
 		k.Changed(app.Name)
 	}
-	if !refused {
-		return false
-	}
-	next, err := k.Pick(ctx, app, now)
-	return err == nil && next.Name != used.Name
 }
 
 func (k *Keyring) verdict(app string, c credential.Credential) *Verdict {

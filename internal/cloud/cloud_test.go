@@ -255,8 +255,26 @@ func TestResolve_RefusesImpossibleCombinationsWithASentence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			target, fault := cloud.Resolve(test.cloud, test.region, v1alpha1.TokenSpec{Name: "xdr", API: test.api})
 			assertFault(t, fault, "RegionNotSupported", test.says)
-			if target.Resource != "" || target.Audiences != nil {
-				t.Errorf("got %+v all the same", target)
+			if target.APIURL != "" {
+				t.Errorf("a host out of nowhere: %+v", target)
+			}
+		})
+	}
+}
+
+func TestResolve_AHeldTokenCanBeJudgedEvenIfNoNewOneCanBeHad(t *testing.T) {
+	for name, refuse := range map[string]func() (cloud.Target, *token.Fault){
+		"no host": func() (cloud.Target, *token.Fault) {
+			return cloud.Resolve("China", "", v1alpha1.TokenSpec{API: "DefenderXDR"})
+		},
+		"a role misspelled": func() (cloud.Target, *token.Fault) {
+			return cloud.Resolve("", "", v1alpha1.TokenSpec{API: "DefenderXDR", RequiredRoles: []string{"Incidents.Read.All"}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target, fault := refuse()
+			if fault == nil || target.API != "DefenderXDR" || !slices.Contains(target.Audiences, "https://api.security.microsoft.com") {
+				t.Errorf("got %+v, %v", target, fault)
 			}
 		})
 	}

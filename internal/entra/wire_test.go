@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +23,7 @@ func TestFaultsOfTheWire(t *testing.T) {
 		fault  emulator.Fault
 		reason string
 	}{
+		"endless":                   {emulator.Fault{Pad: 1 << 50}, v1alpha1.ReasonAnswerInvalid},
 		"no answer":                 {emulator.Fault{Hang: true}, v1alpha1.ReasonEntraUnavailable},
 		"answer byte by byte":       {emulator.Fault{Drip: 20 * time.Millisecond}, v1alpha1.ReasonEntraUnavailable},
 		"reset":                     {emulator.Fault{Reset: true}, v1alpha1.ReasonEntraUnavailable},
@@ -53,6 +55,10 @@ func TestFaultsOfTheWire(t *testing.T) {
 				fault := refuse(t, client, ask(t), c.reason)
 				if took := time.Since(began); took > 20*time.Second {
 					t.Errorf("took %v", took)
+				}
+				causes := map[string]error{"endless": errTooLarge, "too large": errTooLarge, "gzip bomb": errEncoded, "small answer compressed": errEncoded}
+				if cause := causes[name]; cause != nil && !errors.Is(&fault, cause) {
+					t.Errorf("because of %v, want %v", fault.Cause, cause)
 				}
 				if strings.Contains(fault.Message, "{") {
 					t.Errorf("%q has a hole", fault.Message)

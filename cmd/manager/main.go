@@ -16,6 +16,9 @@ import (
 	"github.com/defender-tenant/operator/internal/redacted"
 )
 
+// version is stamped by the build.
+var version = "dev"
+
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "manager:", err)
@@ -32,6 +35,7 @@ func run(args []string) error {
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
 
+	log.WithName("start").Info("Starting", "version", version, "namespace", options.ownNamespace)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	return operate(ctx, options)

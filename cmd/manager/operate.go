@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -45,7 +42,17 @@ func operate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := ctrl.NewManager(config, managerOptions(o))
+	if err := awaitAPIServer(ctx, config); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop while waiting
+		}
+		return err
+	}
+	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, scheme))
 	if err != nil {
 		return fmt.Errorf("make manager: %w", err)
 	}
@@ -80,34 +87,13 @@ func operate(ctx context.Context, o options) error {
 	return mgr.Start(ctx)
 }
 
-// restConfig reads the connection to the API server and makes it notice a dead
-// connection within seconds: by default that takes 45 s, longer than a lease lasts.
-func restConfig(path string) (*rest.Config, error) {
-	for name, value := range map[string]string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "3"} {
-		if os.Getenv(name) == "" {
-			if err := os.Setenv(name, value); err != nil {
-				return nil, err
-			}
-		}
-	}
-	config, err := ctrl.GetConfig()
-	if path != "" {
-		config, err = clientcmd.BuildConfigFromFlags("", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find the API server: %w", err)
-	}
-	// The API server paces its clients by itself; a limit here would only delay renewals.
-	config.QPS = -1
-	config.UserAgent = "defender-tenant-operator"
-	return config, nil
-}
-
-func managerOptions(o options) ctrl.Options {
+// managerOptions has the lease times of Kubernetes' own components, and gives the lease
+// back on exit so that the next replica need not wait for it to run out.
+func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
 	lease, renew, retry := 15*time.Second, 10*time.Second, 2*time.Second
 	grace := 10 * time.Second
 	return ctrl.Options{
-		Scheme: scheme(),
+		Scheme: scheme,
 		Cache: cache.Options{
 			ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()},
 			DefaultNamespaces: watched(o.namespaces),
@@ -126,14 +112,9 @@ func managerOptions(o options) ctrl.Options {
 	}
 }
 
-func scheme() *runtime.Scheme {
-	s := runtime.NewScheme()
-	for _, addTo := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := addTo(s); err != nil {
-			panic(err) // the same types every time: it fails in every test or never
-		}
-	}
-	return s
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
 func watched(names namespaces) map[string]cache.Config {

@@ -31,6 +31,17 @@ func (w *world) expect(want situation) {
 	w.checkStatus(want)
 }
 
+// promptly waits for a situation that comes without any time passing.
+func (w *world) promptly(want situation) {
+	w.t.Helper()
+	w.atOnce(fmt.Sprintf("%+v", want), func() bool {
+		object := w.tenant()
+		return object.Status.ObservedGeneration == object.Generation && matches(object.Status.Conditions, want)
+	})
+	w.settle()
+	w.checkStatus(want)
+}
+
 func matches(conditions []metav1.Condition, want situation) bool {
 	for kind, text := range map[string]string{"Ready": want.ready, "ConsentGranted": want.consent, "Degraded": want.degraded, "Stalled": want.stalled} {
 		found := false

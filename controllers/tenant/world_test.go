@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,6 +76,7 @@ type operator struct {
 	stop  context.CancelFunc
 	done  chan error
 	queue *observedQueue
+	cache cache.Cache
 }
 
 var worlds atomic.Int64
@@ -166,13 +169,13 @@ func (w *world) start() {
 	w.must(err)
 	bundle := filepath.Join(w.t.TempDir(), "ca.pem")
 	w.must(os.WriteFile(bundle, w.entra.CAPEM(), 0o600))
-	source, err := entra.New(entra.Options{Catalog: catalog, RequestsPerSecond: 1e6, CABundle: bundle, Now: w.clock.Now, Timeout: 5 * time.Second})
+	source, err := entra.New(entra.Options{Catalog: catalog, RequestsPerSecond: 1e6, CABundle: bundle, Now: w.clock.Now, Timeout: 5 * time.Second, Proxy: w.noInternet})
 	w.must(err)
 	judged := make(chan event.GenericEvent, 16)
 	keys := &keyring.Keyring{Secrets: credentials, Namespace: w.namespace, Changed: func(name string) {
 		judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
 	}}
-	o := &operator{done: make(chan error, 1), queue: &observedQueue{}}
+	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, cache: mgr.GetCache()}
 	tenants := &tenant.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Catalog: catalog,
 		Gate: token.Gate{MinLifetime: token.DefaultMinLifetime}, Clock: w.clock, Events: mgr.GetEventRecorder("operator"),
@@ -303,6 +306,14 @@ func (w *world) secret(name string) *corev1.Secret {
 	}
 	w.must(err)
 	return object
+}
+
+// noInternet lets requests reach the emulator and nothing else.
+func (w *world) noInternet(r *http.Request) (*url.URL, error) {
+	if "https://"+r.URL.Host != w.entra.URL() {
+		return nil, fmt.Errorf("a test must not reach %s", r.URL.Host)
+	}
+	return nil, nil
 }
 
 // eventually waits, in real time, until the world is as it should be. The clock creeps
@@ -458,4 +469,115 @@ func (w *world) secretNames() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// ready has everything in place and waits for the tokens, which live ten minutes.
+func (w *world) ready(tokens ...v1alpha1.TokenSpec) *v1alpha1.DefenderTenant {
+	w.t.Helper()
+	w.grant()
+	w.entra.SetLifetime(customer, 10*time.Minute)
+	w.entra.Consent(customer, clientID)
+	object := w.apply(tokens...)
+	w.promptly(allGood)
+	return object
+}
+
+// atOnce waits for what needs no time to pass. The clock moves by less than the shortest
+// backoff, so that nothing that comes by trying again or by polling can be mistaken for it.
+func (w *world) atOnce(what string, holds func() bool) {
+	w.t.Helper()
+	creep := 2 * time.Second
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+			if creep > 0 {
+				creep -= 10 * time.Millisecond
+				w.clock.Step(10 * time.Millisecond)
+			}
+		case <-deadline.C:
+			w.t.Fatalf("did not come true at once: %s\n%s", what, w.describe())
+		}
+	}
+}
+
+// passUntil lets time go by until a moment.
+func (w *world) passUntil(at time.Time) {
+	w.t.Helper()
+	w.pass(at.Sub(w.clock.Now()))
+}
+
+// shown waits until the operator's cache shows an object as the API server has it, or
+// that it is gone, and until the operator has dealt with it.
+func (w *world) shown(object client.Object) {
+	w.t.Helper()
+	key := client.ObjectKeyFromObject(object)
+	live, cached := object.DeepCopyObject().(client.Object), object.DeepCopyObject().(client.Object)
+	w.atOnce("the cache shows "+key.String(), func() bool {
+		errLive, errCached := w.Get(w.ctx, key, live), w.operator.cache.Get(w.ctx, key, cached)
+		if apierrors.IsNotFound(errLive) && apierrors.IsNotFound(errCached) {
+			return true
+		}
+		return errLive == nil && errCached == nil && live.GetResourceVersion() == cached.GetResourceVersion()
+	})
+	w.settle()
+}
+
+// ask requests a refresh by the annotation and waits until that is acknowledged.
+func (w *world) ask(value string) {
+	w.t.Helper()
+	edit(w, w.tenant(), func(o *v1alpha1.DefenderTenant) { annotate(o, "refresh-requested", value) })
+	w.atOnce("refresh request "+value+" is acknowledged", func() bool { return w.tenant().Status.LastHandledRefresh == value })
+	w.settle()
+}
+
+// annotate sets an annotation under the operator's own prefix.
+func annotate(object client.Object, name, value string) {
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations["defender.tenant-operator.dev/"+name] = value
+	object.SetAnnotations(annotations)
+}
+
+// entry is what the status says of one token.
+func (w *world) entry(name string) v1alpha1.TokenStatus {
+	w.t.Helper()
+	for _, entry := range w.tenant().Status.Tokens {
+		if entry.Name == name {
+			return entry
+		}
+	}
+	w.t.Fatalf("status says nothing of token %s", name)
+	return v1alpha1.TokenStatus{}
+}
+
+// reason is why a token's last attempt failed, or nothing.
+func (w *world) reason(name string) string {
+	w.t.Helper()
+	if failure := w.entry(name).Failure; failure != nil {
+		return failure.Reason
+	}
+	return ""
+}
+
+// token is the token in a Secret, or nothing.
+func (w *world) token(secret string) string {
+	w.t.Helper()
+	if found := w.secret(secret); found != nil {
+		return string(found.Data["token"])
+	}
+	return ""
+}
+
+// unchanged tells whether nobody wrote a Secret since it was read.
+func (w *world) unchanged(before *corev1.Secret) {
+	w.t.Helper()
+	if now := w.secret(before.Name); now == nil || now.ResourceVersion != before.ResourceVersion || now.UID != before.UID {
+		w.t.Errorf("Secret %s was written or replaced", before.Name)
+	}
 }

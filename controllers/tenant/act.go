@@ -32,7 +32,7 @@ type outcome struct {
 
 // act carries out the steps. Each token stands alone: what befalls one is no reason to
 // leave out another.
-func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step) outcome {
+func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, started time.Time) outcome {
 	key := client.ObjectKeyFromObject(seen.tenant)
 	known := r.memory.of(key, seen.tenant.UID)
 	out := outcome{seen: seen, handled: seen.done, results: make([]result, len(steps))}
@@ -41,7 +41,7 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step) outc
 		out.results[i] = r.perform(ctx, seen, s, steps[i], known)
 		attempted = attempted || out.results[i].asked
 		out.results[i].did = steps[i].do
-		known.note(&out.results[i], seen.inputs(), r.Clock.Now())
+		known.note(&out.results[i], seen.inputs(), started, r.Clock.Now())
 	}
 	if attempted || out.nothingToAsk(steps) {
 		out.handled = seen.asked
@@ -173,8 +173,10 @@ func (r *Reconciler) stillWanted(ctx context.Context, seen *observed, s slot, fr
 	return accessDenied(current, s.spec, s.target)
 }
 
-// note keeps the rhythm: failures in a row and when to try again.
-func (known *remembered) note(res *result, in inputs, now time.Time) {
+// note keeps the rhythm: failures in a row and when to try again. The next attempt counts
+// from the start of this one, so that slow answers do not stretch the rhythm; a wait that
+// Entra ID asked for counts from its answer.
+func (known *remembered) note(res *result, in inputs, started, ended time.Time) {
 	name := res.slot.spec.Name
 	p := known.pace(name, in)
 	failed := res.fault != nil && (res.did == mint || res.did == move || res.fault.Reason == v1alpha1.ReasonWriteFailed)
@@ -185,11 +187,14 @@ func (known *remembered) note(res *result, in inputs, now time.Time) {
 		p = pace{inputs: in, fault: res.fault} // the edit that mends it is worth an attempt at once
 	case failed:
 		if p.attempts == 0 || p.fault.Cure != res.fault.Cure {
-			p.attempts, p.since = 0, now
+			p.attempts, p.since = 0, started
 		}
 		p.attempts++
 		p.fault = res.fault
-		p.next = now.Add(delay(*res, p, now))
+		p.next = started.Add(delay(*res, p, started))
+		if res.fault.After > 0 {
+			p.next = ended.Add(res.fault.After)
+		}
 		if res.fault.Reason == v1alpha1.ReasonRolesMissing {
 			p.granted = res.fault.GrantedRoles
 		}

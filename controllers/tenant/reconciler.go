@@ -62,7 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if seen.behind {
 		return ctrl.Result{RequeueAfter: cacheLag}, nil
 	}
-	outcome := r.act(ctx, seen, decide(seen, now))
+	outcome := r.act(ctx, seen, decide(seen, now), now)
 	if err := r.report(ctx, seen, outcome, now); err != nil {
 		return ctrl.Result{}, err
 	}

@@ -45,8 +45,8 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	}
 	if attempted || out.nothingToAsk(steps) {
 		out.handled = seen.asked
-		known.handled = seen.asked
 	}
+	known.handled = out.handled
 	r.sweepSpare(ctx, seen, out.results)
 	r.memory.setFailing(known, out.failing())
 	return out

@@ -3,6 +3,7 @@ package tenant
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/cloud"
@@ -56,6 +57,15 @@ func (a allowance) ceilings(resource string) [][]string {
 		}
 	}
 	return all
+}
+
+// terms changes whenever one of the grants does.
+func (a allowance) terms() string {
+	var text strings.Builder
+	for _, grant := range a.grants {
+		fmt.Fprintf(&text, "%s/%d ", grant.UID, grant.Generation)
+	}
+	return text.String()
 }
 
 // permitsHeld tells whether a held token may stay: one grant allows its resource and all

@@ -88,7 +88,7 @@ func (res result) consent(now time.Time, known *metav1.Condition) condition {
 		reason = res.fault.Reason
 	}
 	switch {
-	case reason == v1alpha1.ReasonConsentRequired && (usable || res.ended()):
+	case reason == v1alpha1.ReasonConsentRequired && (usable || res.ended()) && !res.ofFormerApp():
 		return condition{metav1.ConditionFalse, v1alpha1.ReasonConsentWithdrawn, "Consent was withdrawn. " + res.fault.Message}
 	case reason == v1alpha1.ReasonConsentRequired, reason == v1alpha1.ReasonRolesMissing,
 		reason == v1alpha1.ReasonDisabledByTenant, reason == v1alpha1.ReasonBlockedByPolicy:
@@ -103,6 +103,12 @@ func (res result) consent(now time.Time, known *metav1.Condition) condition {
 		return condition{metav1.ConditionUnknown, reason, "Whether the customer consented cannot be told. " + res.fault.Message}
 	}
 	return condition{metav1.ConditionUnknown, v1alpha1.ReasonPending, "Entra ID has not been asked yet."}
+}
+
+// ofFormerApp tells whether what is held came from another application than the one that
+// is asked for now: the consent to that one says nothing of this one.
+func (res result) ofFormerApp() bool {
+	return res.held != nil && res.held.ClientID != res.slot.want.ClientID
 }
 
 // stalls tells whether a reason means that somebody must edit something in the cluster.

@@ -86,7 +86,7 @@ func (seen *observed) end(s slot, now time.Time) (step, bool) {
 		return step{}, false
 	case !s.permitted && (h.State != v1alpha1.StateAccessRevoked || h.HasToken || !h.Intact):
 		return step{do: empty, state: v1alpha1.StateAccessRevoked, fault: seen.revoked(s)}, true
-	case !h.Intact || !h.HasToken || now.Before(h.life.DeadAt()):
+	case !h.HasToken || h.deadAt().IsZero() || now.Before(h.deadAt()):
 		return step{}, false
 	}
 	state := v1alpha1.StateExpired
@@ -97,7 +97,9 @@ func (seen *observed) end(s slot, now time.Time) (step, bool) {
 	case v1alpha1.ExpiryDelete:
 		return step{do: remove, fault: s.pace.fault}, true
 	case v1alpha1.ExpiryKeep:
-		return step{do: mark, state: state, fault: s.pace.fault}, h.State == v1alpha1.StateValid
+		if h.Intact { // what somebody else wrote is not kept
+			return step{do: mark, state: state, fault: s.pace.fault}, h.State == v1alpha1.StateValid
+		}
 	case v1alpha1.ExpiryClear:
 	}
 	return step{do: empty, state: state, fault: s.pace.fault}, true
@@ -110,6 +112,18 @@ func (seen *observed) revoked(s slot) *token.Fault {
 		return s.refusal
 	}
 	return accessDenied(seen.tenant, s.spec, s.target)
+}
+
+// deadAt is when the token counts as dead. Where somebody edited the Secret, only the
+// token itself is believed, and there may be none that can be read.
+func (h *holding) deadAt() time.Time {
+	switch {
+	case h.Intact:
+		return h.life.DeadAt()
+	case h.Claims != nil:
+		return h.Claims.ExpiresAt
+	}
+	return time.Time{}
 }
 
 // whyMint says why a new token is wanted, or nothing.

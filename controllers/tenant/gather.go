@@ -27,6 +27,7 @@ type observed struct {
 	credential credential.Credential // to ask with
 	locked     *token.Fault          // why there is none
 
+	terms  string  // which grants, in which version, say what is allowed
 	behind bool    // the cache does not show our own last write yet
 	asked  request // what the refresh annotations say now
 	done   request // and what of it was handled
@@ -65,6 +66,7 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 	seen.behind = remembered.behind(seen.tenant, secrets)
 	seen.asked, seen.done = seen.requests(remembered)
 	allow := newAllowance(seen.tenant, seen.app, grants, r.formerApps(ctx, seen.app, grants, secrets))
+	seen.terms = allow.terms()
 	seen.fillSlots(allow, secrets, remembered)
 	return seen, nil
 }
@@ -121,7 +123,7 @@ func (r *Reconciler) formerApps(ctx context.Context, current *v1alpha1.DefenderA
 	found := map[string]*v1alpha1.DefenderApp{}
 	stranger := false
 	for _, h := range secrets {
-		stranger = stranger || current != nil && h.HasToken && h.ClientID != current.Spec.ClientID
+		stranger = stranger || h.HasToken && (current == nil || h.ClientID != current.Spec.ClientID)
 	}
 	if !stranger {
 		return found
@@ -156,7 +158,7 @@ func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, re
 // inputs are what an answer of Entra ID depends on in the cluster. When they change,
 // former failures say nothing about the next attempt.
 func (seen *observed) inputs() inputs {
-	in := inputs{tenantGeneration: seen.tenant.Generation, credential: seen.credential.Name + "/" + seen.credential.Fingerprint}
+	in := inputs{tenantGeneration: seen.tenant.Generation, terms: seen.terms, credential: seen.credential.Name + "/" + seen.credential.Fingerprint}
 	if seen.app != nil {
 		in.appUID, in.appGeneration = seen.app.UID, seen.app.Generation
 	}
@@ -174,6 +176,13 @@ func (seen *observed) requests(remembered *remembered) (asked, done request) {
 	done = request{tenant: seen.tenant.Status.LastHandledRefresh, app: seen.tenant.Status.LastHandledAppRefresh}
 	if remembered.handled == asked {
 		done = asked
+	}
+	// Taking an annotation away asks for nothing; the same value may then be a new request.
+	if asked.tenant == "" {
+		done.tenant = ""
+	}
+	if asked.app == "" {
+		done.app = ""
 	}
 	return asked, done
 }

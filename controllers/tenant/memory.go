@@ -20,6 +20,9 @@ const (
 	budgetInterval = 10 * time.Second
 	// cacheLag is how soon to look again when the cache does not show our own last write.
 	cacheLag = 20 * time.Millisecond
+	// maxLags is how often to look again before our own last write is held for lost: an API
+	// server that was restored from a backup never shows it.
+	maxLags = 1500
 )
 
 // memory is what the process remembers of its tenants: how to pace attempts, never what
@@ -35,6 +38,7 @@ type remembered struct {
 	budget  *rate.Limiter
 	paces   map[string]pace
 	written map[string]string // resourceVersion of our last write, by Secret name; "" is the tenant itself
+	lags    int               // looks in a row at a cache that shows less than that
 	handled request
 	failing bool // guarded by memory.mu: read by watches
 }
@@ -43,7 +47,7 @@ type remembered struct {
 type inputs struct {
 	tenantGeneration, appGeneration int64
 	appUID                          types.UID
-	credential                      string
+	credential, terms               string
 }
 
 // pace is the rhythm of attempts for one token.
@@ -106,15 +110,19 @@ func (known *remembered) pace(name string, in inputs) pace {
 // behind tells whether the cache shows less than we wrote ourselves. Acting on it would
 // ask Entra ID for what is already there.
 func (known *remembered) behind(tenant *v1alpha1.DefenderTenant, secrets map[string]*holding) bool {
-	if older(tenant.ResourceVersion, known.written[""]) {
-		return true
-	}
+	behind := older(tenant.ResourceVersion, known.written[""])
 	for name, h := range secrets {
-		if older(h.secret.ResourceVersion, known.written[name]) {
-			return true
-		}
+		behind = behind || older(h.secret.ResourceVersion, known.written[name])
 	}
-	return false
+	if !behind {
+		known.lags = 0
+		return false
+	}
+	if known.lags++; known.lags > maxLags {
+		clear(known.written)
+		return false
+	}
+	return true
 }
 
 func (known *remembered) wrote(secret *corev1.Secret) {

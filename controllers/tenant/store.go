@@ -151,7 +151,8 @@ func (r *Reconciler) markEnded(ctx context.Context, seen *observed, res *result,
 		res.fault = conflict(seen.tenant, secret.Name)
 		return
 	}
-	if err != nil {
+	if err != nil || secret.ResourceVersion != res.held.secret.ResourceVersion {
+		// Somebody wrote it since: the digest must not vouch for what they wrote.
 		res.fault = writeFault(err, seen.tenant.Namespace, res.slot.secretName)
 		return
 	}

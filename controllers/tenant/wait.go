@@ -99,5 +99,5 @@ func (res result) nextEnd() time.Time {
 	if res.held == nil || !res.held.HasToken || res.held.State != v1alpha1.StateValid || res.did == empty || res.did == mark || res.did == remove {
 		return time.Time{}
 	}
-	return res.held.life.DeadAt()
+	return res.held.deadAt()
 }

@@ -581,3 +581,8 @@ func (w *world) unchanged(before *corev1.Secret) {
 		w.t.Errorf("Secret %s was written or replaced", before.Name)
 	}
 }
+
+// key names an object of the world.
+func key(w *world, name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: w.namespace, Name: name}
+}

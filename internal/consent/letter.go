@@ -7,8 +7,7 @@ import "fmt"
 // must stay whole to be clicked.
 func Letter(q Question) string {
 	p := &page{}
-	p.line(0, "Subject: Consent for %s in your Microsoft Entra tenant", q.AppName)
-	p.gap()
+	p.heading("Subject: Consent for " + q.AppName)
 	p.paragraph(0, "Dear administrator,")
 	p.paragraph(0, "%s asks for permission to work with security data of your organization. An administrator "+
 		"of your organization gives it, on a page of Microsoft. This letter says what you would accept, how to "+
@@ -26,10 +25,10 @@ func Letter(q Question) string {
 
 func (q Question) who(p *page) {
 	p.heading("WHO ASKS")
-	p.line(2, "Provider       %s", q.Provider)
-	p.line(2, "Application    %s", q.AppName)
-	p.line(2, "Client ID      %s", q.ClientID)
-	p.line(2, "Your tenant    %s", q.TenantID)
+	p.item(2, "Provider      ", "%s", q.Provider)
+	p.item(2, "Application   ", "%s", q.AppName)
+	p.item(2, "Client ID     ", "%s", q.ClientID)
+	p.item(2, "Your tenant   ", "%s", q.TenantID)
 	p.gap()
 }
 
@@ -69,7 +68,7 @@ func (q Question) how(p *page) {
 	if administrator == privilegedRoleAdministrator {
 		why = " Less is not enough, because permissions of Microsoft Graph are among those above."
 	}
-	p.item(2, "2.", "Sign in as %s, or as Global Administrator.%s", administrator, why)
+	p.item(2, "2.", "Sign in with the role %s, or Global Administrator.%s", administrator, why)
 	p.item(2, "3.", "Compare the page with this letter. If it shows another application, or a permission that is not "+
 		"listed above, cancel and ask us first. Otherwise choose Accept.")
 	p.gap()

@@ -66,7 +66,9 @@ type entraStats struct {
 }
 
 // asked are the requests that the operator's limiter counts.
-func (s entraStats) asked() int { return s.Requests[entra.Token] + s.Requests[entra.OpenIDConfiguration] }
+func (s entraStats) asked() int {
+	return s.Requests[entra.Token] + s.Requests[entra.OpenIDConfiguration]
+}
 
 func (c *control) stats(ctx context.Context) (entraStats, error) {
 	var s entraStats

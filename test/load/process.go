@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,9 @@ import (
 
 // stopPatience is how long a process may take to end by itself.
 const stopPatience = 20 * time.Second
+
+// errUntold is for a process that ended well, but too soon.
+var errUntold = errors.New("nobody told it to")
 
 // process is a program that the run has started.
 type process struct {
@@ -50,12 +54,21 @@ func launch(ctx context.Context, logs, name string, environment []string, path s
 	return p, nil
 }
 
-// stop ends the process and waits for its end. A process that ended before that has failed.
+// stop ends the process. One that ended before, or badly, has failed.
 func (p *process) stop() error {
 	if err := p.failure(); err != nil {
 		return err
 	}
-	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended meanwhile, which done tells
+	p.terminate()
+	if p.err != nil {
+		return fmt.Errorf("end %s: %w (log: %s)", p.name, p.err, p.logPath)
+	}
+	return nil
+}
+
+// terminate ends the process, by force if it takes too long, and waits for its end.
+func (p *process) terminate() {
+	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended, which done tells
 	patience := time.NewTimer(stopPatience)
 	defer patience.Stop()
 	select {
@@ -63,43 +76,40 @@ func (p *process) stop() error {
 	case <-patience.C:
 		_ = p.command.Process.Kill()
 		<-p.done
-		return fmt.Errorf("%s did not end within %s (log: %s)", p.name, stopPatience, p.logPath)
 	}
-	return nil
 }
 
 // failure tells whether the process has ended although nobody told it to.
 func (p *process) failure() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("%s ended: %w (log: %s)", p.name, p.err, p.logPath)
+		return fmt.Errorf("%s ended: %w (log: %s)", p.name, cmp.Or(p.err, errUntold), p.logPath)
 	default:
 		return nil
 	}
 }
 
-// await asks again and again until the answer is yes. It ends early if one of the processes does.
-func await(ctx context.Context, what string, patience time.Duration, ask func() (bool, error), needed ...*process) error {
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
+// question is something that is asked until the answer is yes.
+type question struct {
+	that     string // completes "wait until …"
+	patience time.Duration
+	every    time.Duration
+	ask      func() (bool, error)
+}
+
+// await asks until the answer is yes. It ends early if one of the processes does.
+func await(ctx context.Context, q question, needed ...*process) error {
+	deadline := time.Now().Add(q.patience)
 	for {
-		yes, err := ask()
+		yes, err := q.ask()
 		if yes {
 			return nil
 		}
-		for _, p := range needed {
-			if failure := p.failure(); failure != nil {
-				return fmt.Errorf("wait until %s: %w", what, failure)
-			}
-		}
 		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("after %s it is not true that %s", patience, what), err)
+			return errors.Join(fmt.Errorf("waited %s in vain until %s", q.patience, q.that), err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
+		if err := pause(ctx, q.every, needed...); err != nil {
+			return fmt.Errorf("wait until %s: %w", q.that, err)
 		}
 	}
 }
@@ -108,20 +118,20 @@ func await(ctx context.Context, what string, patience time.Duration, ask func() 
 func pause(ctx context.Context, d time.Duration, needed ...*process) error {
 	end := time.NewTimer(d)
 	defer end.Stop()
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(min(d, time.Second))
 	defer tick.Stop()
 	for {
+		for _, p := range needed {
+			if err := p.failure(); err != nil {
+				return err
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-end.C:
 			return nil
 		case <-tick.C:
-			for _, p := range needed {
-				if err := p.failure(); err != nil {
-					return err
-				}
-			}
 		}
 	}
 }

@@ -1,0 +1,384 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/credential"
+	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+const (
+	day  = 24 * time.Hour
+	link = "https://login.microsoftonline.com/common/oauth2/authorize"
+)
+
+func noon() time.Time { return time.Date(2026, time.May, 4, 12, 0, 0, 0, time.UTC) }
+
+func partner() *v1alpha1.DefenderApp {
+	return &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: "partner", Generation: 3}}
+}
+
+// entry is a credential that was never used.
+func entry(name string, changes ...func(*keyring.Entry)) keyring.Entry {
+	e := keyring.Entry{Name: name, Credential: credential.Credential{Name: name, Fingerprint: "print-of-" + name}}
+	for _, change := range changes {
+		change(&e)
+	}
+	return e
+}
+
+func accepted(at time.Time) func(*keyring.Entry) {
+	return func(e *keyring.Entry) {
+		e.Verdict = &keyring.Verdict{Fingerprint: e.Credential.Fingerprint, CheckedAt: at, LastUsedAt: at}
+	}
+}
+
+func refused(at, lastUsed time.Time) func(*keyring.Entry) {
+	return func(e *keyring.Entry) {
+		e.Verdict = &keyring.Verdict{
+			Fingerprint: e.Credential.Fingerprint, CheckedAt: at, LastUsedAt: lastUsed,
+			Refused: &token.Fault{Reason: "CredentialRefused", Message: "Entra ID refuses " + e.Name + "."},
+		}
+	}
+}
+
+func unusable(reason string) func(*keyring.Entry) {
+	return func(e *keyring.Entry) {
+		e.Credential = credential.Credential{}
+		e.Err = &token.Fault{Reason: reason, Message: "Credential " + e.Name + " cannot be used."}
+	}
+}
+
+func endsIn(d time.Duration) func(*keyring.Entry) {
+	return func(e *keyring.Entry) { e.Credential.ExpiresAt = noon().Add(d) }
+}
+
+func TestStatusOf_Conditions(t *testing.T) {
+	const fine = "False AsExpected: Nothing in the cluster has to be edited."
+	for name, test := range map[string]struct {
+		entries                  []keyring.Entry
+		suspend                  bool
+		ready, accepted, stalled string
+	}{
+		"a credential that was never used": {
+			entries: []keyring.Entry{entry("a")},
+			ready:   "True CredentialReady: Credential a can be used.", accepted: "Unknown Pending: No credential has been used yet.", stalled: fine,
+		},
+		"a credential that Entra ID accepts": {
+			entries: []keyring.Entry{entry("a", accepted(noon()))},
+			ready:   "True CredentialReady: Credential a can be used.", accepted: "True CredentialAccepted: Entra ID accepts credential a.", stalled: fine,
+		},
+		"a credential that Entra ID refuses": {
+			entries: []keyring.Entry{entry("a", refused(noon(), time.Time{}))},
+			ready:   "False CredentialRefused: Entra ID refuses a.", accepted: "False CredentialRefused: Entra ID refuses a.",
+			stalled: "False AsExpected: Nothing in the cluster has to be edited until a new credential exists.",
+		},
+		"a credential that cannot be read": {
+			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable"))},
+			ready:   "False CredentialUnusable: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
+			stalled: "True CredentialUnusable: Credential a cannot be used.",
+		},
+		"a credential of a kind that is not supported": {
+			entries: []keyring.Entry{entry("a", unusable("CredentialNotSupported"))},
+			ready:   "False CredentialNotSupported: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
+			stalled: "True CredentialNotSupported: Credential a cannot be used.",
+		},
+		"refused, and another one accepted": {
+			entries: []keyring.Entry{entry("a", refused(noon(), noon())), entry("b", accepted(noon()))},
+			ready:   "True CredentialReady: Credential b can be used.", accepted: "True CredentialAccepted: Entra ID accepts credential b.", stalled: fine,
+		},
+		"refused, and another one never used": {
+			entries: []keyring.Entry{entry("a", refused(noon(), noon())), entry("b")},
+			ready:   "True CredentialReady: Credential b can be used.", accepted: "False CredentialRefused: Entra ID refuses a.", stalled: fine,
+		},
+		"unreadable, and another one never used": {
+			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable")), entry("b")},
+			ready:   "True CredentialReady: Credential b can be used.", accepted: "Unknown Pending: No credential has been used yet.", stalled: fine,
+		},
+		"unreadable, and another one refused": {
+			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable")), entry("b", refused(noon(), noon()))},
+			ready:   "False CredentialRefused: Entra ID refuses b.", accepted: "False CredentialRefused: Entra ID refuses b.",
+			stalled: "False AsExpected: Nothing in the cluster has to be edited until a new credential exists.",
+		},
+		"all refused: the preferred one speaks": {
+			entries: []keyring.Entry{entry("a", refused(noon(), noon())), entry("b", refused(noon(), noon()))},
+			ready:   "False CredentialRefused: Entra ID refuses a.", accepted: "False CredentialRefused: Entra ID refuses a.",
+			stalled: "False AsExpected: Nothing in the cluster has to be edited until a new credential exists.",
+		},
+		"all unreadable: the preferred one speaks": {
+			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable")), entry("b", unusable("CredentialNotSupported"))},
+			ready:   "False CredentialUnusable: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
+			stalled: "True CredentialUnusable: Credential a cannot be used.",
+		},
+		"suspended": {
+			entries: []keyring.Entry{entry("a", accepted(noon()))}, suspend: true,
+			ready:    "False Suspended: No token is requested with this application. The platform team ends that with spec.suspend: false.",
+			accepted: "True CredentialAccepted: Entra ID accepts credential a.", stalled: fine,
+		},
+		"suspended, and nothing can be read: that has to be mended first": {
+			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable"))}, suspend: true,
+			ready: "False CredentialUnusable: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
+			stalled: "True CredentialUnusable: Credential a cannot be used.",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := partner()
+			app.Spec.Suspend = test.suspend
+			status := statusOf(app, test.entries, link, noon())
+			for kind, want := range map[string]string{"Ready": test.ready, "CredentialAccepted": test.accepted, "Stalled": test.stalled} {
+				if got := show(status, kind); got != want {
+					t.Errorf("%s: got  %s\nwant %s", kind, got, want)
+				}
+			}
+			if len(status.Conditions) != 4 || status.ObservedGeneration != 3 || status.ConsentURL != link || len(status.Credentials) != len(test.entries) {
+				t.Errorf("got %+v", status)
+			}
+			for _, c := range status.Conditions {
+				if c.ObservedGeneration != 3 || !c.LastTransitionTime.Time.Equal(noon()) {
+					t.Errorf("got %+v", c)
+				}
+			}
+		})
+	}
+}
+
+func TestStatusOf_WarnsOfTheEndOfACredential(t *testing.T) {
+	const fine = "False AsExpected: No credential is known to end within 30 days."
+	warning := func(name, stage, date string) string {
+		return fmt.Sprintf("True CredentialExpiring: Credential %s %s (%s). The platform team must add a new credential beside it and remove it once the new one is accepted.", name, stage, date)
+	}
+	for name, test := range map[string]struct {
+		entries []keyring.Entry
+		want    string
+	}{
+		"no end is known":                      {[]keyring.Entry{entry("a")}, fine},
+		"more than 30 days":                    {[]keyring.Entry{entry("a", endsIn(30*day+time.Second))}, fine},
+		"30 days":                              {[]keyring.Entry{entry("a", endsIn(30*day))}, warning("a", "ends within 30 days", "2026-06-03")},
+		"more than 7 days":                     {[]keyring.Entry{entry("a", endsIn(7*day+time.Second))}, warning("a", "ends within 30 days", "2026-05-11")},
+		"7 days":                               {[]keyring.Entry{entry("a", endsIn(7*day))}, warning("a", "ends within 7 days", "2026-05-11")},
+		"more than a day":                      {[]keyring.Entry{entry("a", endsIn(day+time.Second))}, warning("a", "ends within 7 days", "2026-05-05")},
+		"a day":                                {[]keyring.Entry{entry("a", endsIn(day))}, warning("a", "ends within a day", "2026-05-05")},
+		"a second":                             {[]keyring.Entry{entry("a", endsIn(time.Second))}, warning("a", "ends within a day", "2026-05-04")},
+		"now":                                  {[]keyring.Entry{entry("a", endsIn(0))}, warning("a", "has ended", "2026-05-04")},
+		"long ago":                             {[]keyring.Entry{entry("a", endsIn(-365*day))}, warning("a", "has ended", "2025-05-04")},
+		"the one that ends first is named":     {[]keyring.Entry{entry("a", endsIn(20*day)), entry("b", endsIn(6*day)), entry("c", endsIn(90*day))}, warning("b", "ends within 7 days", "2026-05-10")},
+		"one that never ends is not the first": {[]keyring.Entry{entry("a"), entry("b", endsIn(6*day))}, warning("b", "ends within 7 days", "2026-05-10")},
+		"one that cannot be read is left out":  {[]keyring.Entry{entry("a", endsIn(day), unusable("CredentialUnusable")), entry("b", endsIn(90*day))}, fine},
+		"a fresh one beside it does not hide the one that ends": {
+			[]keyring.Entry{entry("new", endsIn(700*day), accepted(noon())), entry("old", endsIn(3*day))}, warning("old", "ends within 7 days", "2026-05-07"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := show(statusOf(partner(), test.entries, link, noon()), "CredentialExpiring"); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestStatusOf_Credentials(t *testing.T) {
+	former := v1alpha1.DefenderAppStatus{Credentials: []v1alpha1.CredentialStatus{{
+		Name: "a", Fingerprint: "print-of-a", Accepted: boolean(true), CheckedAt: at(noon()), LastUsedAt: at(noon()),
+	}}}
+	formerRefused := v1alpha1.DefenderAppStatus{Credentials: []v1alpha1.CredentialStatus{{
+		Name: "a", Fingerprint: "print-of-a", Accepted: boolean(false), Reason: "CredentialRefused", CheckedAt: at(noon()), LastUsedAt: at(noon().Add(-time.Hour)),
+	}}}
+	later := noon().Add(time.Hour)
+	for name, test := range map[string]struct {
+		former v1alpha1.DefenderAppStatus
+		entry  keyring.Entry
+		want   string
+	}{
+		"never used":              {v1alpha1.DefenderAppStatus{}, entry("a"), `{"name":"a","fingerprint":"print-of-a"}`},
+		"never used, with an end": {v1alpha1.DefenderAppStatus{}, entry("a", endsIn(day)), `{"name":"a","fingerprint":"print-of-a","expiresAt":"2026-05-05T12:00:00Z"}`},
+		"accepted": {
+			v1alpha1.DefenderAppStatus{}, entry("a", accepted(noon())),
+			`{"name":"a","fingerprint":"print-of-a","accepted":true,"checkedAt":"2026-05-04T12:00:00Z","lastUsedAt":"2026-05-04T12:00:00Z"}`,
+		},
+		"refused from the start": {
+			v1alpha1.DefenderAppStatus{}, entry("a", refused(noon(), time.Time{})),
+			`{"name":"a","fingerprint":"print-of-a","accepted":false,"reason":"CredentialRefused","checkedAt":"2026-05-04T12:00:00Z"}`,
+		},
+		"unusable: nothing of the former version stays": {former, entry("a", unusable("CredentialUnusable")), `{"name":"a","reason":"CredentialUnusable"}`},
+		"used again within the hour: the times stay": {
+			former, entry("a", accepted(later.Add(-time.Second))),
+			`{"name":"a","fingerprint":"print-of-a","accepted":true,"checkedAt":"2026-05-04T12:00:00Z","lastUsedAt":"2026-05-04T12:00:00Z"}`,
+		},
+		"used again after an hour: the times move": {
+			former, entry("a", accepted(later)),
+			`{"name":"a","fingerprint":"print-of-a","accepted":true,"checkedAt":"2026-05-04T13:00:00Z","lastUsedAt":"2026-05-04T13:00:00Z"}`,
+		},
+		"refused within the hour: that is told at once": {
+			former, entry("a", refused(noon().Add(time.Minute), noon())),
+			`{"name":"a","fingerprint":"print-of-a","accepted":false,"reason":"CredentialRefused","checkedAt":"2026-05-04T12:01:00Z","lastUsedAt":"2026-05-04T12:00:00Z"}`,
+		},
+		"refused again within the hour: the times stay": {
+			formerRefused, entry("a", refused(noon().Add(time.Minute), noon().Add(-time.Hour))),
+			`{"name":"a","fingerprint":"print-of-a","accepted":false,"reason":"CredentialRefused","checkedAt":"2026-05-04T12:00:00Z","lastUsedAt":"2026-05-04T11:00:00Z"}`,
+		},
+		"accepted again: that is told at once": {
+			formerRefused, entry("a", accepted(noon().Add(time.Minute))),
+			`{"name":"a","fingerprint":"print-of-a","accepted":true,"checkedAt":"2026-05-04T12:01:00Z","lastUsedAt":"2026-05-04T12:01:00Z"}`,
+		},
+		"refused by a new process: the last use is remembered": {
+			former, entry("a", refused(later, time.Time{})),
+			`{"name":"a","fingerprint":"print-of-a","accepted":false,"reason":"CredentialRefused","checkedAt":"2026-05-04T13:00:00Z","lastUsedAt":"2026-05-04T12:00:00Z"}`,
+		},
+		"another version: nothing of the former one stays": {
+			former, entry("a", func(e *keyring.Entry) { e.Credential.Fingerprint = "another" }), `{"name":"a","fingerprint":"another"}`,
+		},
+		"another name: nothing of the other one": {
+			former, entry("b", func(e *keyring.Entry) { e.Credential.Fingerprint = "print-of-a" }), `{"name":"b","fingerprint":"print-of-a"}`,
+		},
+		"a clock that went back: the times stay": {
+			former, entry("a", accepted(noon().Add(-10*time.Hour))),
+			`{"name":"a","fingerprint":"print-of-a","accepted":true,"checkedAt":"2026-05-04T12:00:00Z","lastUsedAt":"2026-05-04T12:00:00Z"}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := partner()
+			app.Status = test.former
+			status := statusOf(app, []keyring.Entry{test.entry}, link, later)
+			got, err := json.Marshal(status.Credentials[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// stages are applications in every state.
+func stages() map[string][]keyring.Entry {
+	return map[string][]keyring.Entry{
+		"never used":                {entry("a")},
+		"accepted":                  {entry("a", accepted(noon()), endsIn(400*day))},
+		"refused":                   {entry("a", refused(noon(), time.Time{}))},
+		"refused after use":         {entry("a", refused(noon(), noon().Add(-day)))},
+		"unusable":                  {entry("a", unusable("CredentialUnusable"))},
+		"refused and accepted":      {entry("a", refused(noon(), noon())), entry("b", accepted(noon()))},
+		"refused and never used":    {entry("a", refused(noon(), noon())), entry("b")},
+		"refused twice":             {entry("a", refused(noon(), noon())), entry("b", refused(noon(), noon()))},
+		"unusable and refused":      {entry("a", unusable("CredentialUnusable")), entry("b", refused(noon(), noon()))},
+		"unusable and accepted":     {entry("a", unusable("CredentialUnusable")), entry("b", accepted(noon()))},
+		"accepted and about to end": {entry("a", accepted(noon()), endsIn(6*day)), entry("b", endsIn(90*day))},
+	}
+}
+
+func TestStatusOf_StaysTheSameWhileNothingChanges(t *testing.T) {
+	for name, entries := range stages() {
+		t.Run(name, func(t *testing.T) {
+			app := partner()
+			app.Status = statusOf(app, entries, link, noon())
+			for _, later := range []time.Duration{0, time.Second, time.Hour, 23 * time.Hour} {
+				assertSame(t, app, statusOf(app, entries, link, noon().Add(later)))
+			}
+		})
+	}
+}
+
+func TestInvariant5_ARestartLeavesTheStatusOfAnApplicationAsItIs(t *testing.T) {
+	for name, entries := range stages() {
+		t.Run(name, func(t *testing.T) {
+			app := partner()
+			app.Status = statusOf(app, entries, link, noon())
+			fresh := slices.Clone(entries)
+			for i := range fresh {
+				fresh[i].Verdict = nil // a new process has heard nothing yet
+			}
+			assertSame(t, app, statusOf(app, fresh, link, noon().Add(time.Hour)))
+		})
+	}
+}
+
+func TestStatusOf_ARefusalIsToldAfterARestartEvenIfNoConditionToldOfIt(t *testing.T) {
+	app := partner()
+	app.Status = statusOf(app, []keyring.Entry{entry("a", refused(noon(), noon())), entry("b", accepted(noon()))}, link, noon())
+	status := statusOf(app, []keyring.Entry{entry("a"), entry("b", unusable("CredentialUnusable"))}, link, noon())
+	want := "False CredentialRefused: Entra ID refuses credential a. The platform team must compare it with the application registration."
+	if got := show(status, "CredentialAccepted"); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestStatusOf_ANewSecretEndsARefusal(t *testing.T) {
+	app := partner()
+	app.Status = statusOf(app, []keyring.Entry{entry("a", refused(noon(), noon()))}, link, noon())
+	replaced := entry("a", func(e *keyring.Entry) { e.Credential.Fingerprint = "another" })
+	status := statusOf(app, []keyring.Entry{replaced}, link, noon().Add(time.Minute))
+	if got := show(status, "Ready"); got != "True CredentialReady: Credential a can be used." {
+		t.Errorf("Ready: %s", got)
+	}
+	if got := show(status, "CredentialAccepted"); got != "Unknown Pending: No credential has been used yet." {
+		t.Errorf("CredentialAccepted: %s", got)
+	}
+	if c := apimeta.FindStatusCondition(status.Conditions, "Ready"); !c.LastTransitionTime.Time.Equal(noon().Add(time.Minute)) {
+		t.Errorf("changed at %v", c.LastTransitionTime)
+	}
+}
+
+func TestStatusOf_LeavesItsInputsAlone(t *testing.T) {
+	app := partner()
+	app.Status = statusOf(app, stages()["accepted"], link, noon())
+	before, entries := app.DeepCopy(), []keyring.Entry{entry("a")}
+	app.Spec.Suspend = true
+	statusOf(app, entries, "another link", noon().Add(day))
+	if entries[0].Verdict != nil {
+		t.Error("an entry was changed")
+	}
+	assertSame(t, app, before.Status)
+}
+
+func TestInvariant2_TheStatusHoldsNoPartOfACredential(t *testing.T) {
+	secret, err := credential.FromSecret("a", "client", []byte("hunter2-hunter2"), noon())
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := statusOf(partner(), []keyring.Entry{{Name: "a", Credential: secret}}, link, noon())
+	encoded, err := json.Marshal(status)
+	if err != nil || strings.Contains(string(encoded), "hunter2") {
+		t.Errorf("got %s, %v", encoded, err)
+	}
+}
+
+func assertSame(t *testing.T, app *v1alpha1.DefenderApp, status v1alpha1.DefenderAppStatus) {
+	t.Helper()
+	before, err := json.Marshal(app.Status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := json.Marshal(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(before) != string(after) {
+		t.Errorf("before %s\nafter  %s", before, after)
+	}
+}
+
+func show(status v1alpha1.DefenderAppStatus, kind string) string {
+	c := apimeta.FindStatusCondition(status.Conditions, kind)
+	if c == nil {
+		return "absent"
+	}
+	return fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
+}
+
+func boolean(b bool) *bool { return &b }
+
+func at(t time.Time) *metav1.Time {
+	stamp := metav1.NewTime(t)
+	return &stamp
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	// glance is how often the narrator looks whether what it waits for has happened.
+	glance = 200 * time.Millisecond
+	// tailLines are what is shown of a log after a failure.
+	tailLines = 30
+)
+
+// narrator writes the story to a terminal, or to a file.
+type narrator struct {
+	out     io.Writer
+	styled  bool
+	started time.Time
+}
+
+func newNarrator(out io.Writer) *narrator {
+	n := &narrator{out: out, started: time.Now()}
+	if file, isFile := out.(*os.File); isFile && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
+		info, err := file.Stat()
+		n.styled = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return n
+}
+
+const (
+	bold = "1"
+	dim  = "2"
+	blue = "1;34"
+)
+
+func (n *narrator) style(code, text string) string {
+	if !n.styled {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (n *narrator) write(format string, args ...any) {
+	_, _ = fmt.Fprintf(n.out, format, args...) // a terminal that is gone ends the program by a signal
+}
+
+func (n *narrator) heading(number, of int, title string) {
+	n.write("\n%s\n", n.style(blue, fmt.Sprintf("━━ %d/%d  %s ", number, of, title)+strings.Repeat("━", max(3, 84-len(title)))))
+}
+
+// say tells what is about to happen or what was seen.
+func (n *narrator) say(lines ...string) {
+	n.write("\n")
+	for _, line := range lines {
+		n.write("%s\n", strings.TrimRight("  "+line, " "))
+	}
+}
+
+// show prints a command as it would be typed, and what it answered.
+func (n *narrator) show(command, output string) {
+	n.write("\n  %s\n", n.style(bold, "$ "+command))
+	for line := range strings.Lines(output) {
+		n.write("%s\n", strings.TrimRight("    "+line, "\n "))
+	}
+}
+
+func (n *narrator) took(d time.Duration) {
+	n.write("\n  %s\n", n.style(dim, fmt.Sprintf("(%.1f s)", d.Seconds())))
+}
+
+func (n *narrator) end() {
+	n.write("\n%s\n", n.style(bold, fmt.Sprintf("The story took %.0f seconds.", time.Since(n.started).Seconds())))
+}
+
+// await looks again and again until something has happened. After a second it shows that time passes, and
+// after its patience it says what was seen instead.
+func (n *narrator) await(ctx context.Context, what string, patience time.Duration, look func(context.Context) (done bool, seen string, err error)) error {
+	started := time.Now()
+	ticks := time.NewTicker(glance)
+	defer ticks.Stop()
+	dots := 0
+	for {
+		done, seen, err := look(ctx)
+		elapsed := time.Since(started)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return fmt.Errorf("wait for %s: %w", what, err)
+		case done:
+			if dots > 0 {
+				n.write("%s\n", n.style(dim, fmt.Sprintf(" %.1f s", elapsed.Seconds())))
+			}
+			return nil
+		case elapsed > patience:
+			return fmt.Errorf("waited %s for %s in vain; last seen: %s", patience, what, seen)
+		}
+		for ; dots < int(elapsed.Seconds()); dots++ {
+			if dots == 0 {
+				n.write("\n  %s", n.style(dim, "waiting for "+what+" "))
+			}
+			n.write("%s", n.style(dim, "."))
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticks.C:
+		}
+	}
+}
+
+// logTail shows the end of a log, for whoever looks into a failure.
+func (n *narrator) logTail(path string) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return // the operator was not started yet
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	n.write("\n  The operator's last words:\n")
+	for _, line := range lines[max(0, len(lines)-tailLines):] {
+		n.write("    %s\n", line)
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
@@ -132,12 +131,12 @@ func deleteSecret(ctx context.Context, s *stage) error {
 	if err := s.show(ctx, "delete", "secret", secretName, "-n", namespace); err != nil {
 		return err
 	}
-	err = s.tell.await(ctx, "a new Secret", time.Minute, func(ctx context.Context) (bool, string, error) {
+	err = s.tell.await(ctx, "a new Secret", func(ctx context.Context) error {
 		now, err := s.secret(ctx)
-		if apierrors.IsNotFound(err) {
-			return false, "no Secret", nil
+		if err == nil && now.UID == before.UID {
+			err = errors.New("the old Secret is still there")
 		}
-		return err == nil && now.UID != before.UID, "the old Secret", err
+		return err
 	})
 	if err != nil {
 		return err

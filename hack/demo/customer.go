@@ -83,8 +83,8 @@ func (s *stage) browse(ctx context.Context, method, link string, form url.Values
 	if err != nil {
 		return "", err
 	}
-	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	err = errors.Join(err, answer.Body.Close())
 	if err == nil && answer.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s %s: %s", method, link, answer.Status)
 	}

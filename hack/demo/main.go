@@ -20,7 +20,6 @@ import (
 func main() {
 	keep := flag.Bool("keep", false, "leave everything running at the end, until Ctrl-C")
 	flag.Parse()
-	ctrl.SetLogger(logr.Discard()) // the control plane has logs of its own
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Stdout, *keep)
@@ -33,6 +32,7 @@ func main() {
 
 // run plays all chapters and cleans up, however they end.
 func run(ctx context.Context, out io.Writer, keep bool) (err error) {
+	ctrl.SetLogger(logr.Discard()) // what starts the control plane would talk in between
 	tell := newNarrator(out)
 	alive, s, err := newStage(ctx, tell)
 	if err != nil {

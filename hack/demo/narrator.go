@@ -12,6 +12,8 @@ import (
 const (
 	// glance is how often the narrator looks whether what it waits for has happened.
 	glance = 200 * time.Millisecond
+	// patience is how long the narrator waits for anything.
+	patience = time.Minute
 	// tailLines are what is shown of a log after a failure.
 	tailLines = 30
 )
@@ -77,28 +79,26 @@ func (n *narrator) end() {
 	n.write("\n%s\n", n.style(bold, fmt.Sprintf("The story took %.0f seconds.", time.Since(n.started).Seconds())))
 }
 
-// await looks again and again until something has happened. After a second it shows that time passes, and
-// after its patience it says what was seen instead.
-func (n *narrator) await(ctx context.Context, what string, patience time.Duration, look func(context.Context) (done bool, seen string, err error)) error {
+// await looks again and again until there is nothing in the way any more. After a second it shows that time
+// passes; when its patience is over it says what was in the way.
+func (n *narrator) await(ctx context.Context, what string, look func(context.Context) error) error {
 	started := time.Now()
 	ticks := time.NewTicker(glance)
 	defer ticks.Stop()
 	dots := 0
 	for {
-		done, seen, err := look(ctx)
+		obstacle := look(ctx)
 		elapsed := time.Since(started)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err != nil:
-			return fmt.Errorf("wait for %s: %w", what, err)
-		case done:
+		case obstacle == nil:
 			if dots > 0 {
 				n.write("%s\n", n.style(dim, fmt.Sprintf(" %.1f s", elapsed.Seconds())))
 			}
 			return nil
 		case elapsed > patience:
-			return fmt.Errorf("waited %s for %s in vain; last seen: %s", patience, what, seen)
+			return fmt.Errorf("waited %s for %s in vain: %w", patience, what, obstacle)
 		}
 		for ; dots < int(elapsed.Seconds()); dots++ {
 			if dots == 0 {

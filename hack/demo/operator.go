@@ -30,7 +30,7 @@ func (s *stage) startOperator(ctx context.Context) error {
 	if err := s.writeOperatorKubeconfig(ctx); err != nil {
 		return err
 	}
-	probes, metrics, err := freeAddresses()
+	probes, metrics, err := freeAddresses(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,8 +38,8 @@ func (s *stage) startOperator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close() // the process has its own handle
-	command := exec.Command(s.bin("manager"),
+	// Not with ctx, which would kill it: stop asks it to end.
+	command := exec.CommandContext(context.WithoutCancel(ctx), s.bin("manager"),
 		"--kubeconfig="+s.file("operator.kubeconfig"), "--leader-elect",
 		"--authority-url="+s.emulator.URL(), "--ca-bundle="+s.file("ca.pem"), "--min-token-lifetime=5s",
 		"--health-probe-bind-address="+probes, "--metrics-bind-address="+metrics, "--zap-encoder=console",
@@ -48,7 +48,7 @@ func (s *stage) startOperator(ctx context.Context) error {
 	command.Stdout, command.Stderr = log, log
 	// Ctrl-C is for the demo, which then stops its processes in good order.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := command.Start(); err != nil {
+	if err := errors.Join(command.Start(), log.Close()); err != nil { // the process has a handle of its own
 		return err
 	}
 	s.operator = &operator{process: command.Process, metrics: metrics, ended: make(chan struct{})}
@@ -57,8 +57,8 @@ func (s *stage) startOperator(ctx context.Context) error {
 		close(s.operator.ended)
 		s.cancel(errors.New("the operator ended by itself"))
 	}()
-	return s.tell.await(ctx, "the operator", time.Minute, func(ctx context.Context) (bool, string, error) {
-		return isReady(ctx, "http://"+probes+"/readyz")
+	return s.tell.await(ctx, "the operator", func(ctx context.Context) error {
+		return probe(ctx, "http://"+probes+"/readyz")
 	})
 }
 
@@ -90,25 +90,29 @@ func (s *stage) writeOperatorKubeconfig(ctx context.Context) error {
 	return clientcmd.WriteToFile(*config, s.file("operator.kubeconfig"))
 }
 
-func isReady(ctx context.Context, url string) (bool, string, error) {
+func probe(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return false, "", err
+		return err
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return false, err.Error(), nil // it does not listen yet
+		return err
 	}
-	return answer.StatusCode == http.StatusOK, answer.Status, answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s", url, answer.Status)
+	}
+	return errors.Join(err, answer.Body.Close())
 }
 
 // freeAddresses finds two addresses that nobody uses. Both are open at the same time, so they differ.
-func freeAddresses() (first, second string, err error) {
-	one, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddresses(ctx context.Context) (first, second string, err error) {
+	var config net.ListenConfig
+	one, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", "", err
 	}
-	other, err := net.Listen("tcp", "127.0.0.1:0")
+	other, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", "", errors.Join(err, one.Close())
 	}

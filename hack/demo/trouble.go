@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -53,10 +54,12 @@ func withdrawGrant(ctx context.Context, s *stage) error {
 	if err := s.show(ctx, "delete", "dgrant", customer); err != nil {
 		return err
 	}
-	err := s.tell.await(ctx, "the Secret to be emptied", time.Minute, func(ctx context.Context) (bool, string, error) {
+	err := s.tell.await(ctx, "the Secret to be emptied", func(ctx context.Context) error {
 		secret, err := s.secret(ctx)
-		state := string(secret.Data[v1alpha1.KeyState])
-		return state == string(v1alpha1.StateAccessRevoked) && len(secret.Data[v1alpha1.KeyToken]) == 0, "state " + state, err
+		if err == nil && (string(secret.Data[v1alpha1.KeyState]) != string(v1alpha1.StateAccessRevoked) || len(secret.Data[v1alpha1.KeyToken]) > 0) {
+			err = fmt.Errorf("its state is %s", secret.Data[v1alpha1.KeyState])
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -121,21 +124,24 @@ func (s *stage) tellToken(ctx context.Context, introduction string) error {
 
 // awaitFailure waits until the renewal of the token that the workload uses has failed.
 func (s *stage) awaitFailure(ctx context.Context) error {
-	return s.tell.await(ctx, "a renewal to fail", time.Minute, func(ctx context.Context) (bool, string, error) {
+	return s.tell.await(ctx, "a renewal to fail", func(ctx context.Context) error {
 		tenant, err := s.tenant(ctx, customer)
 		for _, token := range tenant.Status.Tokens {
 			if token.SecretName == secretName && token.Failure != nil {
-				return true, "", nil
+				return nil
 			}
 		}
-		return false, "no failure", err
+		return errors.Join(errors.New("no renewal failed"), err)
 	})
 }
 
 // awaitSuccessor waits for another token than the one before, that ends later.
 func (s *stage) awaitSuccessor(ctx context.Context, before claims) error {
-	return s.tell.await(ctx, "the next token", time.Minute, func(ctx context.Context) (bool, string, error) {
+	return s.tell.await(ctx, "the next token", func(ctx context.Context) error {
 		now, err := s.held(ctx)
-		return now.ID != before.ID && now.Expires > before.Expires, "the token that ends " + now.expires().UTC().Format(time.RFC3339), err
+		if err == nil && (now.ID == before.ID || now.Expires <= before.Expires) {
+			err = fmt.Errorf("the Secret holds the token that ends %s", now.expires().UTC().Format(time.RFC3339))
+		}
+		return err
 	})
 }

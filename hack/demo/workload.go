@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,7 +15,6 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 )
@@ -43,14 +43,14 @@ func (s *stage) callAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
 	var incidents struct {
 		Value []struct {
 			Title    string `json:"title"`
 			Severity string `json:"severity"`
 		} `json:"value"`
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&incidents); err != nil {
+	err = json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&incidents)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
 		return fmt.Errorf("GET %s: %s: %w", address, answer.Status, err)
 	}
 	lines := []string{"GET " + address, "    HTTP " + answer.Status + fmt.Sprintf(", %d incidents", len(incidents.Value))}
@@ -106,13 +106,18 @@ func (s *stage) held(ctx context.Context) (claims, error) {
 // awaitCondition waits until a condition of a customer has a status and, unless empty, a reason.
 func (s *stage) awaitCondition(ctx context.Context, name, kind string, status metav1.ConditionStatus, reason string) error {
 	what := fmt.Sprintf("%s to be %s=%s", name, kind, status)
-	return s.tell.await(ctx, what, time.Minute, func(ctx context.Context) (bool, string, error) {
+	return s.tell.await(ctx, what, func(ctx context.Context) error {
 		tenant, err := s.tenant(ctx, name)
-		condition := apimeta.FindStatusCondition(tenant.Status.Conditions, kind)
-		if err != nil || condition == nil {
-			return false, "no such condition", client.IgnoreNotFound(err)
+		if err != nil {
+			return err
 		}
-		return condition.Status == status && (reason == "" || condition.Reason == reason),
-			fmt.Sprintf("%s=%s, %s: %s", kind, condition.Status, condition.Reason, condition.Message), nil
+		condition := apimeta.FindStatusCondition(tenant.Status.Conditions, kind)
+		if condition == nil {
+			return fmt.Errorf("there is no condition %s", kind)
+		}
+		if condition.Status != status || reason != "" && condition.Reason != reason {
+			return fmt.Errorf("it is %s=%s, %s: %s", kind, condition.Status, condition.Reason, condition.Message)
+		}
+		return nil
 	})
 }

@@ -1,7 +1,5 @@
 package consent
 
-import "fmt"
-
 // Letter is a text for a customer's administrator: who asks for what, how to consent and
 // how to take it back. It is plain text of at most 78 columns, but for the link, which
 // must stay whole to be clicked.
@@ -25,10 +23,10 @@ func Letter(q Question) string {
 
 func (q Question) who(p *page) {
 	p.heading("WHO ASKS")
-	p.item(2, "Provider      ", "%s", q.Provider)
-	p.item(2, "Application   ", "%s", q.AppName)
-	p.item(2, "Client ID     ", "%s", q.ClientID)
-	p.item(2, "Your tenant   ", "%s", q.TenantID)
+	p.item("Provider      ", "%s", q.Provider)
+	p.item("Application   ", "%s", q.AppName)
+	p.item("Client ID     ", "%s", q.ClientID)
+	p.item("Your tenant   ", "%s", q.TenantID)
 	p.gap()
 }
 
@@ -59,17 +57,17 @@ func (q Question) how(p *page) {
 	p.gap()
 	host, microsoft := q.host()
 	if microsoft {
-		p.item(2, "  ", "Your browser must show %s, where Microsoft signs you in.", host)
+		p.item("  ", "Your browser must show %s, where Microsoft signs you in.", host)
 	} else {
-		p.item(2, "  ", "Your browser must show %s.", host)
+		p.item("  ", "Your browser must show %s.", host)
 	}
 	administrator := q.administrator()
 	why := ""
 	if administrator == privilegedRoleAdministrator {
 		why = " Less is not enough, because permissions of Microsoft Graph are among those above."
 	}
-	p.item(2, "2.", "Sign in with the role %s, or Global Administrator.%s", administrator, why)
-	p.item(2, "3.", "Compare the page with this letter. If it shows another application, or a permission that is not "+
+	p.item("2.", "Sign in with the role %s, or Global Administrator.%s", administrator, why)
+	p.item("3.", "Compare the page with this letter. If it shows another application, or a permission that is not "+
 		"listed above, cancel and ask us first. Otherwise choose Accept.")
 	p.gap()
 }
@@ -82,7 +80,7 @@ func (q Question) revoke(p *page) {
 		{`Properties > "Enabled for users to sign-in?" > No`, "stops the application until you switch it on again."},
 		{"Properties > Delete", "removes the application from your tenant with all its permissions."},
 	} {
-		p.item(2, "-", "%s", fmt.Sprintf("%s: %s", way.where, way.effect))
+		p.item("-", "%s: %s", way.where, way.effect)
 	}
 	p.gap()
 	p.paragraph(2, "The application gets no new access from then on. An access token that Microsoft issued before works until "+

@@ -9,13 +9,14 @@ import (
 const columns = 78
 
 // page is plain text that grows line by line.
-type page struct {
-	strings.Builder
-}
+type page struct{ text strings.Builder }
+
+// String is the whole text.
+func (p *page) String() string { return p.text.String() }
 
 // heading starts a part of the letter.
 func (p *page) heading(text string) {
-	p.WriteString(text + "\n\n")
+	p.text.WriteString(text + "\n\n")
 }
 
 // paragraph is running text with an empty line after it.
@@ -25,8 +26,8 @@ func (p *page) paragraph(indent int, format string, args ...any) {
 }
 
 // item is running text that hangs behind its mark.
-func (p *page) item(indent int, mark, format string, args ...any) {
-	first := strings.Repeat(" ", indent) + mark + " "
+func (p *page) item(mark, format string, args ...any) {
+	first := "  " + mark + " "
 	p.wrap(first, strings.Repeat(" ", len(first)), fmt.Sprintf(format, args...))
 }
 
@@ -38,22 +39,22 @@ func (p *page) line(indent int, format string, args ...any) {
 
 // link stands alone and whole, because mail programs recognize it up to the next space.
 func (p *page) link(url string) {
-	p.WriteString("     " + url + "\n")
+	p.text.WriteString("     " + url + "\n")
 }
 
-func (p *page) gap() { p.WriteByte('\n') }
+func (p *page) gap() { p.text.WriteByte('\n') }
 
 // wrap breaks text between words. What is aligned with several spaces stays aligned as
 // long as it fits.
 func (p *page) wrap(first, rest, text string) {
 	if utf8.RuneCountInString(first+text) <= columns {
-		p.WriteString(first + text + "\n")
+		p.text.WriteString(first + text + "\n")
 		return
 	}
 	line, empty := first, true
 	for word := range strings.FieldsSeq(text) {
 		if !empty && utf8.RuneCountInString(line+" "+word) > columns {
-			p.WriteString(line + "\n")
+			p.text.WriteString(line + "\n")
 			line, empty = rest, true
 		}
 		if !empty {
@@ -62,5 +63,5 @@ func (p *page) wrap(first, rest, text string) {
 		line += word
 		empty = false
 	}
-	p.WriteString(line + "\n")
+	p.text.WriteString(line + "\n")
 }

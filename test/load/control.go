@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"time"
@@ -81,10 +82,6 @@ func (c *control) requests(ctx context.Context) ([]entra.Request, error) {
 		Requests []entra.Request `json:"requests"`
 	}
 	return ledger.Requests, c.do(ctx, http.MethodGet, "/emulator/ledger", nil, &ledger)
-}
-
-func (c *control) forget(ctx context.Context) error {
-	return c.do(ctx, http.MethodDelete, "/emulator/ledger", nil, nil)
 }
 
 // setLifetime is for all tokens from now on.

@@ -128,11 +128,11 @@ func TestRateOf(t *testing.T) {
 		requests = append(requests, entra.Request{Kind: entra.Token, Time: start.Add(time.Duration(max(0, i+1-50)) * 20 * time.Millisecond)})
 	}
 	requests = append(requests, entra.Request{Kind: entra.Discovery, Time: start.Add(time.Hour)})
-	if n, rate := rateOf(requests, 50); n != 200 || math.Abs(rate-50) > 0.01 {
-		t.Errorf("got %d at %v per second", n, rate)
+	if rate := rateOf(requests, 50); math.Abs(rate-50) > 0.01 {
+		t.Errorf("got %v per second", rate)
 	}
-	if n, rate := rateOf(requests[:10], 50); n != 10 || rate != 0 {
-		t.Errorf("got %d at %v per second within the burst", n, rate)
+	if rate := rateOf(requests[:10], 50); rate != 0 {
+		t.Errorf("got %v per second within the burst", rate)
 	}
 }
 
@@ -149,14 +149,6 @@ func TestVerdicts(t *testing.T) {
 		if got := judge(value, 1.5, 1.8); got != want {
 			t.Errorf("%v: %q, want %q", value, got, want)
 		}
-	}
-	for count, want := range map[int]verdict{1000: good, 998: good, 1002: good, 997: missed, 1003: missed} {
-		if got := exactly(window{tokens: 1000}, count); got != want {
-			t.Errorf("%d of 1000: %q, want %q", count, got, want)
-		}
-	}
-	if exactly(window{}, 0) != missed {
-		t.Error("a window without a refresh proves something")
 	}
 }
 

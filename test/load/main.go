@@ -1,6 +1,7 @@
 // Command load measures the operator at work: its build, a real API server and the emulator of Entra ID run as
-// processes of their own, so that what each of them uses can be read from /proc. In the same run it measures the
-// floor, a bare loop that does nothing but what a refresh cannot do without.
+// processes of their own, so that what each of them uses can be read from /proc. At the same time, and so under the same
+// disturbances, it measures the floor beside an API server of its own: a bare loop that does nothing but what a refresh
+// cannot do without.
 //
 // It prints what it measured with the goals beside. A goal that was missed is no failure of the run.
 package main

@@ -74,20 +74,56 @@ func newTenant(i int) *v1alpha1.DefenderTenant {
 	}
 }
 
-// createTenants makes all DefenderTenants, several at a time.
+// createTenants makes all DefenderTenants.
 func createTenants(ctx context.Context, api client.Client, count int) error {
+	return severally(count, func(i int) error { return api.Create(ctx, newTenant(i)) })
+}
+
+// severally does something for each number below count, several at a time.
+func severally(count int, do func(int) error) error {
 	const workers = 8
 	var group sync.WaitGroup
 	problems := make([]error, workers)
 	for worker := range workers {
 		group.Go(func() {
 			for i := worker; i < count && problems[worker] == nil; i += workers {
-				problems[worker] = api.Create(ctx, newTenant(i))
+				problems[worker] = do(i)
 			}
 		})
 	}
 	group.Wait()
 	return errors.Join(problems...)
+}
+
+// copyTenants makes DefenderTenants with their status and Secrets as they are in another world.
+func copyTenants(ctx context.Context, from, to client.Client) error {
+	var tenants v1alpha1.DefenderTenantList
+	if err := from.List(ctx, &tenants, client.InNamespace(tenantNamespace)); err != nil {
+		return err
+	}
+	return severally(len(tenants.Items), func(i int) error {
+		former := &tenants.Items[i]
+		secret := &corev1.Secret{}
+		if err := from.Get(ctx, client.ObjectKey{Namespace: tenantNamespace, Name: former.Status.Tokens[0].SecretName}, secret); err != nil {
+			return err
+		}
+		tenant := &v1alpha1.DefenderTenant{ObjectMeta: metav1.ObjectMeta{Namespace: former.Namespace, Name: former.Name}, Spec: former.Spec}
+		if err := to.Create(ctx, tenant); err != nil {
+			return err
+		}
+		tenant.Status = former.Status
+		if err := to.Status().Update(ctx, tenant); err != nil {
+			return err
+		}
+		owners := secret.OwnerReferences
+		for i := range owners {
+			owners[i].UID = tenant.UID
+		}
+		secret.ObjectMeta = metav1.ObjectMeta{
+			Namespace: secret.Namespace, Name: secret.Name, Labels: secret.Labels, Annotations: secret.Annotations, OwnerReferences: owners,
+		}
+		return to.Create(ctx, secret)
+	})
 }
 
 // ready counts the DefenderTenants that say so.

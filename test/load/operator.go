@@ -25,8 +25,8 @@ func (b *bench) startOperator(ctx context.Context) (*operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := b.launch(ctx, "operator", []string{"POD_NAMESPACE=" + operatorNamespace}, filepath.Join(b.dir, "operator"),
-		"--kubeconfig", b.kubeconfig, "--authority-url", b.entra.url, "--ca-bundle", b.caFile, "--min-token-lifetime", "1s",
+	p, err := b.launch(ctx, b.world.dir, "operator", filepath.Join(b.dir, "operator"),
+		"--kubeconfig", b.world.kubeconfig, "--authority-url", b.world.entra.url, "--ca-bundle", b.world.caFile, "--min-token-lifetime", "1s",
 		"--token-requests-per-second", strconv.FormatFloat(b.requestRate, 'f', -1, 64),
 		"--metrics-bind-address", metrics, "--health-probe-bind-address", probe)
 	if err != nil {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"strconv"
 	"time"
 )
 
@@ -9,95 +11,156 @@ import (
 type results struct {
 	empty, filled, worked memoryState
 	fill                  fillResult
-	steady                window
+	refreshes             counts // from the last first token until the operator is stopped
+	steady, floor, idle   window
 	late                  latenesses
 	restart               restartResult
-	idle                  window
-	floor                 window
 }
 
-// phases measure one after the other, so that no process disturbs another's numbers.
+// phases measure one after the other.
 func (b *bench) phases(ctx context.Context) (*report, error) {
 	var r results
-	o, err := b.startEmpty(ctx, &r)
+	if err := b.startEmpty(ctx, &r); err != nil {
+		return nil, err
+	}
+	o, quiet, err := b.fill(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
-	if err := o.stop(); err != nil {
+	if err := b.furnishBare(ctx); err != nil {
 		return nil, err
 	}
-	b.say("Creating %d DefenderTenants while the operator is stopped", b.tenants)
-	if err := createTenants(ctx, b.api, b.tenants); err != nil {
+	if err := b.compare(ctx, o, &r); err != nil {
 		return nil, err
 	}
-	if o, err = b.fill(ctx, &r); err != nil {
+	if err := b.settle(ctx, o); err != nil {
 		return nil, err
 	}
-	if err := b.steady(ctx, o, &r); err != nil {
+	end, err := b.world.count(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if o, err = b.restart(ctx, o, &r); err != nil {
-		return nil, err
-	}
-	if err := o.stop(); err != nil {
-		return nil, err
-	}
-	if err := b.bare(ctx, &r); err != nil {
+	r.refreshes = end.since(quiet)
+	if err := b.restart(ctx, end, &r); err != nil {
 		return nil, err
 	}
 	return b.conclude(r), nil
 }
 
-// startEmpty looks at an operator that has nothing to do.
-func (b *bench) startEmpty(ctx context.Context, r *results) (*operator, error) {
-	b.say("Starting the operator without any tenant")
-	o, err := b.startOperator(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := pause(ctx, b.quiet/2, o.process); err != nil {
-		return nil, err
-	}
-	r.empty, err = o.memory(ctx)
-	return o, err
-}
-
-// steady lets all tokens be short-lived and watches the operator at its daily work.
-func (b *bench) steady(ctx context.Context, o *operator, r *results) error {
-	b.say("Replacing all tokens by ones that live for %s", b.lifetime())
-	if err := b.entra.setLifetime(ctx, b.lifetime()); err != nil {
+// startEmpty looks at an operator that has nothing to do, and stops it.
+func (b *bench) startEmpty(ctx context.Context, r *results) error {
+	b.say("Starting a control plane and an emulator with %d tenants", b.tenants)
+	var err error
+	if b.world, err = b.startWorld(ctx, "operator"); err != nil {
 		return err
 	}
-	if err := requestRefresh(ctx, b.api); err != nil {
+	for _, object := range surroundings() {
+		if err := b.world.api.Create(ctx, object); err != nil {
+			return err
+		}
+	}
+	b.say("Starting the operator without any DefenderTenant")
+	o, err := b.startOperator(ctx)
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, b.quiet/2, o.process); err != nil {
+		return err
+	}
+	if r.empty, err = o.memory(ctx); err != nil {
+		return err
+	}
+	return o.stop()
+}
+
+// furnishBare starts a second world with the same tenants as the first, for the floor.
+func (b *bench) furnishBare(ctx context.Context) error {
+	b.say("Starting another control plane and emulator, with copies of all objects, for the floor")
+	var err error
+	if b.bare, err = b.startWorld(ctx, "floor"); err != nil {
+		return err
+	}
+	for _, object := range surroundings() {
+		if err := b.bare.api.Create(ctx, object); err != nil {
+			return err
+		}
+	}
+	return copyTenants(ctx, b.world.api, b.bare.api)
+}
+
+// compare lets all tokens be short-lived and watches the operator and the floor at their daily work, at the same time.
+func (b *bench) compare(ctx context.Context, o *operator, r *results) error {
+	alone, err := b.bare.read(ctx, nil)
+	if err != nil {
+		return err
+	}
+	b.say("Replacing all tokens by ones that live for %s", b.lifetime())
+	if err := b.world.entra.setLifetime(ctx, b.lifetime()); err != nil {
+		return err
+	}
+	if err := requestRefresh(ctx, b.world.api); err != nil {
 		return err
 	}
 	if err := b.awaitTokens(ctx, o.process, b.tenants); err != nil {
 		return err
 	}
-	if err := pause(ctx, b.lifetime()/2, o.process); err != nil {
-		return err
-	}
-	b.say("Watching refreshes, about %.1f per second, for %s", b.dueRate(), b.window)
-	plan, _, err := schedule(ctx, b.api, b.tenants)
+	still, err := b.bare.read(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if r.steady, err = b.meters.observe(ctx, b.window, o.process); err != nil {
+	r.idle = still.since(alone)
+	floor, err := b.startFloor(ctx)
+	if err != nil {
 		return err
 	}
+	if err := pause(ctx, b.lifetime()/2, o.process, floor); err != nil {
+		return err
+	}
+	b.say("Watching operator and floor, about %.1f refreshes per second each, for %s", b.dueRate(), b.window)
+	plan, _, err := schedule(ctx, b.world.api, b.tenants)
+	if err != nil {
+		return err
+	}
+	windows, err := observe(ctx, b.window, subject{b.world, o.process}, subject{b.bare, floor})
+	if err != nil {
+		return err
+	}
+	r.steady, r.floor = windows[0], windows[1]
 	ended := time.Now()
+	if err := floor.stop(); err != nil {
+		return err
+	}
 	if r.worked, err = o.memory(ctx); err != nil {
 		return err
 	}
-	requests, err := b.entra.requests(ctx)
+	r.late, err = b.late(ctx, plan, ended)
+	return err
+}
+
+// startFloor starts this program once more, as the floor.
+func (b *bench) startFloor(ctx context.Context) (*process, error) {
+	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if err := b.bare.entra.setLifetime(ctx, b.lifetime()); err != nil {
+		return nil, err
+	}
+	return b.launch(ctx, b.bare.dir, "floor", self, floorCommand,
+		"--kubeconfig", b.bare.kubeconfig, "--emulator", b.bare.entra.url, "--ca-file", b.bare.caFile,
+		"--rate", strconv.FormatFloat(b.dueRate(), 'f', -1, 64), "--workers", strconv.Itoa(b.floorWorkers))
+}
+
+// late compares the plan, as far as it was due by the end, with what the emulator saw until some seconds later.
+func (b *bench) late(ctx context.Context, plan map[string]time.Time, ended time.Time) (latenesses, error) {
+	requests, err := b.world.entra.requests(ctx)
+	if err != nil {
+		return latenesses{}, err
 	}
 	for tenant, due := range plan {
-		if due.After(ended) { // memory took some seconds, so that what was late has come
+		if due.After(ended) {
 			delete(plan, tenant)
 		}
 	}
-	r.late = lateness(plan, requests, b.lifetime()/5)
-	return nil
+	return lateness(plan, requests, b.lifetime()/5), nil
 }

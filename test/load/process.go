@@ -31,14 +31,14 @@ type process struct {
 }
 
 // launch starts a program. Its output goes to a file of its name, after what former ones of that name wrote.
-func launch(ctx context.Context, logs, name string, environment []string, path string, args ...string) (*process, error) {
+func launch(ctx context.Context, logs, name, path string, args ...string) (*process, error) {
 	p := &process{name: name, logPath: filepath.Join(logs, name+".log"), done: make(chan struct{})}
 	log, err := os.OpenFile(p.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	p.command = exec.CommandContext(ctx, path, args...)
-	p.command.Env = append(os.Environ(), environment...)
+	p.command.Env = append(os.Environ(), "POD_NAMESPACE="+operatorNamespace)
 	p.command.Stdout, p.command.Stderr = log, log
 	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) }
 	p.command.WaitDelay = stopPatience

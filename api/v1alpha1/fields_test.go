@@ -7,12 +7,15 @@ import (
 
 // field is one field of a kind: values that it takes, and values that it refuses with
 // what the API server says of them.
+//
+//nolint:kubeapilinter // a row of a table, no part of the API
 type field struct {
 	path    string
 	accepts []any
 	refuses []refusal
 }
 
+//nolint:kubeapilinter // a row of a table, no part of the API
 type refusal struct {
 	value any
 	says  string
@@ -53,6 +56,7 @@ func list(n int, format string) []string {
 	return all
 }
 
+//nolint:kubeapilinter // JSON in a table, no part of the API
 type object = map[string]any
 
 func tokens(n int) []object {
@@ -110,8 +114,15 @@ func tenantFields() []field {
 			[]object{{"name": letters(63), "api": "DefenderXDR"}},
 		}, nil},
 		{"spec.tokens[0].name", []any{"x", "0", "x-1", letters(63)}, []refusal{
-			{absent{}, required}, {"", "at least 1 chars long"}, {letters(64), tooLong},
-			{"XDR", pattern}, {"-x", pattern}, {"x-", pattern}, {"x.y", pattern}, {"x_y", pattern}, {"x\n", pattern},
+			{absent{}, required},
+			{"", "at least 1 chars long"},
+			{letters(64), tooLong},
+			{"XDR", pattern},
+			{"-x", pattern},
+			{"x-", pattern},
+			{"x.y", pattern},
+			{"x_y", pattern},
+			{"x\n", pattern},
 		}},
 		{"spec.tokens[0].api", []any{"DefenderXDR", "DefenderForEndpoint", "MicrosoftGraph"}, []refusal{
 			{absent{}, oneOfTwo}, {"Teams", unknown}, {"", unknown}, {"defenderxdr", unknown},
@@ -119,26 +130,51 @@ func tenantFields() []field {
 		{"spec.tokens[1].api", nil, []refusal{{"DefenderXDR", oneOfTwo}}},
 		{"spec.tokens[0].resource", nil, []refusal{{"https://api.loganalytics.io", oneOfTwo}}},
 		{"spec.tokens[1].resource", []any{"https://a.example", "https://a.example/", "https://a.example:8443/b?c=d#e", "api://" + guid, letters(256)}, []refusal{
-			{absent{}, oneOfTwo}, {"", "at least 1 chars long"}, {letters(257), tooLong},
-			{"https://a.example b", pattern}, {"https://a.example\n", pattern}, {"https://a.example\t", pattern},
-			{`https://a.example"`, pattern}, {"https://a.example'", pattern}, {"https://a.example<", pattern}, {"https://a.example>", pattern},
-			{`https://a.example\`, pattern}, {"https://a.example^", pattern}, {"https://a.example{", pattern}, {"https://a.example|", pattern}, {"https://a.example}", pattern},
+			{absent{}, oneOfTwo},
+			{"", "at least 1 chars long"},
+			{letters(257), tooLong},
+			{"https://a.example b", pattern},
+			{"https://a.example\n", pattern},
+			{"https://a.example\t", pattern},
+			{`https://a.example"`, pattern},
+			{"https://a.example'", pattern},
+			{"https://a.example<", pattern},
+			{"https://a.example>", pattern},
+			{`https://a.example\`, pattern},
+			{"https://a.example^", pattern},
+			{"https://a.example{", pattern},
+			{"https://a.example|", pattern},
+			{"https://a.example}", pattern},
 		}},
 		rolesField("spec.tokens[0].requiredRoles", 32),
 		roleField("spec.tokens[0].requiredRoles[0]"),
 		{"spec.tokens[0].optional", []any{absent{}, true, false}, []refusal{{"yes", wrong}}},
 		{"spec.tokens[0].secretName", []any{absent{}, "a", "a.b-c.0", letters(253)}, []refusal{
-			{"", "at least 1 chars long"}, {letters(254), tooLong},
-			{"Contoso", pattern}, {"-a", pattern}, {"a-", pattern}, {"a..b", pattern}, {".a", pattern}, {"a.", pattern}, {"a.-b", pattern}, {"a_b", pattern},
-			{"kube-system/a", pattern}, {"../a", pattern},
+			{"", "at least 1 chars long"},
+			{letters(254), tooLong},
+			{"Contoso", pattern},
+			{"-a", pattern},
+			{"a-", pattern},
+			{"a..b", pattern},
+			{".a", pattern},
+			{"a.", pattern},
+			{"a.-b", pattern},
+			{"a_b", pattern},
+			{"kube-system/a", pattern},
+			{"../a", pattern},
 		}},
 		{"spec.tokens[0].formats", []any{absent{}, []string{}, []string{"JSON"}, []string{"Env", "JSON"}}, []refusal{
 			{[]string{"JSON", "JSON"}, twice}, {[]string{"JSON", "Env", "JSON"}, tooMany},
 		}},
 		{"spec.tokens[0].formats[0]", nil, []refusal{{"YAML", unknown}, {"json", unknown}, {"", unknown}}},
 		{"spec.tokens[0].refreshAfterPercent", []any{absent{}, 35, 50, 80}, []refusal{
-			{34, "greater than or equal to 35"}, {0, "greater than or equal to 35"}, {-50, "greater than or equal to 35"},
-			{81, "less than or equal to 80"}, {100, "less than or equal to 80"}, {50.5, wrong}, {"50", wrong},
+			{34, "greater than or equal to 35"},
+			{0, "greater than or equal to 35"},
+			{-50, "greater than or equal to 35"},
+			{81, "less than or equal to 80"},
+			{100, "less than or equal to 80"},
+			{50.5, wrong},
+			{"50", wrong},
 		}},
 		{"spec.tokens[0].onExpiry", []any{absent{}, "Clear", "Keep", "Delete"}, []refusal{{"Never", unknown}, {"clear", unknown}, {"", unknown}}},
 	}
@@ -146,8 +182,15 @@ func tenantFields() []field {
 
 func appField() field {
 	return field{"spec.app", []any{"a", "0", "partner.eu-1", letters(63)}, []refusal{
-		{absent{}, required}, {"", "at least 1 chars long"}, {letters(64), tooLong},
-		{"Partner", pattern}, {"-a", pattern}, {"a-", pattern}, {"a_b", pattern}, {"a/b", pattern}, {"a\n", pattern},
+		{absent{}, required},
+		{"", "at least 1 chars long"},
+		{letters(64), tooLong},
+		{"Partner", pattern},
+		{"-a", pattern},
+		{"a-", pattern},
+		{"a_b", pattern},
+		{"a/b", pattern},
+		{"a\n", pattern},
 	}}
 }
 
@@ -159,8 +202,14 @@ func rolesField(path string, most int) field {
 
 func roleField(path string) field {
 	return field{path, []any{"A", "0", "Ti.ReadWrite.All", "user_impersonation", "a-b", letters(128)}, []refusal{
-		{"", "at least 1 chars long"}, {letters(129), tooLong},
-		{".A", pattern}, {"A B", pattern}, {"A,B", pattern}, {"A\n", pattern}, {"A'", pattern}, {"*", pattern},
+		{"", "at least 1 chars long"},
+		{letters(129), tooLong},
+		{".A", pattern},
+		{"A B", pattern},
+		{"A,B", pattern},
+		{"A\n", pattern},
+		{"A'", pattern},
+		{"*", pattern},
 	}}
 }
 
@@ -172,25 +221,59 @@ func grantFields() []field {
 			{absent{}, required}, {[]string{}, "at least 1 items"}, {list(65, "soc-%d"), tooMany}, {[]string{"soc", "soc"}, twice},
 		}},
 		{"spec.namespaces[0]", []any{"s", "0", "soc-1", letters(63)}, []refusal{
-			{"", "at least 1 chars long"}, {letters(64), tooLong},
-			{"SOC", pattern}, {"*", pattern}, {"soc-*", pattern}, {"a.b", pattern}, {"a_b", pattern}, {"-a", pattern}, {"a-", pattern}, {"soc\n", pattern}, {"soc/x", pattern},
+			{"", "at least 1 chars long"},
+			{letters(64), tooLong},
+			{"SOC", pattern},
+			{"*", pattern},
+			{"soc-*", pattern},
+			{"a.b", pattern},
+			{"a_b", pattern},
+			{"-a", pattern},
+			{"a-", pattern},
+			{"soc\n", pattern},
+			{"soc/x", pattern},
 		}},
 		{"spec.tenantIDs", []any{[]string{guid}, []string{"*"}, list(256, "11111111-1111-1111-1111-%012d")}, []refusal{
-			{absent{}, required}, {[]string{}, "at least 1 items"}, {list(257, "11111111-1111-1111-1111-%012d"), tooMany}, {[]string{guid, guid}, twice},
-			{[]string{"*", guid}, starAlone}, {[]string{guid, "*"}, starAlone},
+			{absent{}, required},
+			{[]string{}, "at least 1 items"},
+			{list(257, "11111111-1111-1111-1111-%012d"), tooMany},
+			{[]string{guid, guid}, twice},
+			{[]string{"*", guid}, starAlone},
+			{[]string{guid, "*"}, starAlone},
 		}},
 		{"spec.tenantIDs[0]", nil, []refusal{
-			{"", "at least 1 chars long"}, {guid + "0", tooLong},
-			{"contoso.onmicrosoft.com", pattern}, {"common", pattern}, {"**", pattern}, {"1*", pattern}, {"ABCDEF01-2345-6789-ABCD-EF0123456789", pattern}, {guid[1:], pattern},
+			{"", "at least 1 chars long"},
+			{guid + "0", tooLong},
+			{"contoso.onmicrosoft.com", pattern},
+			{"common", pattern},
+			{"**", pattern},
+			{"1*", pattern},
+			{"ABCDEF01-2345-6789-ABCD-EF0123456789", pattern},
+			{guid[1:], pattern},
 		}},
 		{"spec.apis", []any{[]string{"DefenderXDR", "DefenderForEndpoint", "MicrosoftGraph"}, list(16, "https://api%d.example")}, []refusal{
 			{absent{}, required}, {[]string{}, "at least 1 items"}, {list(17, "https://api%d.example"), tooMany}, {[]string{"DefenderXDR", "DefenderXDR"}, twice},
 		}},
 		{"spec.apis[0]", []any{"MicrosoftGraph", "https://a.example/b?c=d", "https://" + letters(248)}, []refusal{
-			{"", "at least 1 chars long"}, {"https://" + letters(249), tooLong},
-			{"Teams", pattern}, {"*", pattern}, {"defenderxdr", pattern}, {"DefenderXDR ", pattern}, {"http://a.example", pattern}, {"api://" + guid, pattern}, {"https://", pattern},
-			{"https://a.example b", pattern}, {"https://a.example\n", pattern}, {`https://a.example"`, pattern}, {"https://a.example<", pattern}, {"https://a.example>", pattern},
-			{`https://a.example\`, pattern}, {"https://a.example^", pattern}, {"https://a.example{", pattern}, {"https://a.example|", pattern}, {"https://a.example}", pattern},
+			{"", "at least 1 chars long"},
+			{"https://" + letters(249), tooLong},
+			{"Teams", pattern},
+			{"*", pattern},
+			{"defenderxdr", pattern},
+			{"DefenderXDR ", pattern},
+			{"http://a.example", pattern},
+			{"api://" + guid, pattern},
+			{"https://", pattern},
+			{"https://a.example b", pattern},
+			{"https://a.example\n", pattern},
+			{`https://a.example"`, pattern},
+			{"https://a.example<", pattern},
+			{"https://a.example>", pattern},
+			{`https://a.example\`, pattern},
+			{"https://a.example^", pattern},
+			{"https://a.example{", pattern},
+			{"https://a.example|", pattern},
+			{"https://a.example}", pattern},
 		}},
 		rolesField("spec.maxRoles", 64),
 		roleField("spec.maxRoles[0]"),
@@ -203,8 +286,12 @@ func appFields() []field {
 	}
 	guids := func(path string) field {
 		return field{path, []any{guid, "abcdef01-2345-6789-abcd-ef0123456789"}, []refusal{
-			{"", "at least 36 chars long"}, {guid[1:], "at least 36 chars long"}, {guid + "0", tooLong},
-			{"ABCDEF01-2345-6789-ABCD-EF0123456789", pattern}, {"g3333333-3333-3333-3333-333333333333", pattern}, {letters(36), pattern},
+			{"", "at least 36 chars long"},
+			{guid[1:], "at least 36 chars long"},
+			{guid + "0", tooLong},
+			{"ABCDEF01-2345-6789-ABCD-EF0123456789", pattern},
+			{"g3333333-3333-3333-3333-333333333333", pattern},
+			{letters(36), pattern},
 		}}
 	}
 	clientID, home := guids("spec.clientID"), guids("spec.homeTenantID")
@@ -223,7 +310,9 @@ func appFields() []field {
 		{"spec.cloud", []any{absent{}, "Public", "USGovernment", "China"}, []refusal{{"Germany", unknown}, {"", unknown}, {"public", unknown}, {"https://login.example", unknown}}},
 		{"spec.suspend", []any{absent{}, true, false}, []refusal{{"true", wrong}}},
 		{"spec.credentials", []any{[]object{secret("a")}, []object{secret("a"), secret("b"), secret("c"), secret("d")}}, []refusal{
-			{absent{}, required}, {[]object{}, "at least 1 items"}, {[]object{secret("a"), secret("b"), secret("c"), secret("d"), secret("e")}, tooMany},
+			{absent{}, required},
+			{[]object{}, "at least 1 items"},
+			{[]object{secret("a"), secret("b"), secret("c"), secret("d"), secret("e")}, tooMany},
 			{[]object{secret("a"), secret("a")}, twice},
 		}},
 		{"spec.credentials[0].name", []any{"c", "0", "c-1", letters(63)}, []refusal{
@@ -245,18 +334,37 @@ func appFields() []field {
 		}},
 		{"spec.credentials[1].clientSecret.expiresAt", []any{absent{}, "2027-03-01T00:00:00Z", "2027-03-01T00:00:00+02:00"}, []refusal{{"2027-03-01", wrong}, {"soon", wrong}}},
 		{"spec.credentials[2].keyVault.vaultName", []any{"abc", "Contoso-1", letters(24)}, []refusal{
-			{absent{}, required}, {"ab", "at least 3 chars long"}, {letters(25), tooLong},
-			{"1abc", pattern}, {"a--b", pattern}, {"abc-", pattern}, {"-abc", pattern}, {"abc.example", pattern}, {"a/b/c", pattern},
+			{absent{}, required},
+			{"ab", "at least 3 chars long"},
+			{letters(25), tooLong},
+			{"1abc", pattern},
+			{"a--b", pattern},
+			{"abc-", pattern},
+			{"-abc", pattern},
+			{"abc.example", pattern},
+			{"a/b/c", pattern},
 		}},
 		inVault("spec.credentials[2].keyVault.certificateName"),
 		inVault("spec.credentials[3].keyVault.secretName"),
 		{"spec.credentials[2].keyVault.secretName", nil, []refusal{{"both", oneOfVault}}},
 		{"spec.consent", []any{absent{}}, nil},
 		{"spec.consent.redirectURI", []any{"https://a", "https://partner.example:8443/a?b=c#d", "https://" + letters(504)}, []refusal{
-			{absent{}, required}, {"https://", "at least 9 chars long"}, {"https://" + letters(505), tooLong},
-			{"http://partner.example", pattern}, {"javascript:alert(1)", pattern}, {"partner.example/path", pattern}, {"https://a.example b", pattern}, {"https://a.example\n", pattern},
-			{`https://a.example"`, pattern}, {"https://a.example<", pattern}, {"https://a.example>", pattern}, {`https://a.example\`, pattern},
-			{"https://a.example^", pattern}, {"https://a.example{", pattern}, {"https://a.example|", pattern}, {"https://a.example}", pattern},
+			{absent{}, required},
+			{"https://", "at least 9 chars long"},
+			{"https://" + letters(505), tooLong},
+			{"http://partner.example", pattern},
+			{"javascript:alert(1)", pattern},
+			{"partner.example/path", pattern},
+			{"https://a.example b", pattern},
+			{"https://a.example\n", pattern},
+			{`https://a.example"`, pattern},
+			{"https://a.example<", pattern},
+			{"https://a.example>", pattern},
+			{`https://a.example\`, pattern},
+			{"https://a.example^", pattern},
+			{"https://a.example{", pattern},
+			{"https://a.example|", pattern},
+			{"https://a.example}", pattern},
 		}},
 	}
 }

@@ -1,6 +1,7 @@
 package v1alpha1_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -61,7 +62,7 @@ func TestSchema_Columns(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			var got []string
 			for _, c := range definitions(t)[kind].Spec.Versions[0].AdditionalPrinterColumns {
-				got = append(got, string('0'+rune(c.Priority))+" "+c.Type+" "+c.Name)
+				got = append(got, fmt.Sprintf("%d %s %s", c.Priority, c.Type, c.Name))
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("got  %q\nwant %q", got, want)

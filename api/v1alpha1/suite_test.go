@@ -165,6 +165,8 @@ func definitions(t *testing.T) map[string]*apiextensionsv1.CustomResourceDefinit
 }
 
 // node is one place in the schema of a CRD.
+//
+//nolint:kubeapilinter // a finding, no part of the API
 type node struct {
 	path   string // as in the API server's messages, with [*] for any index
 	name   string // of the property, empty for items

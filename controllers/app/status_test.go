@@ -188,10 +188,10 @@ func TestStatusOf_WarnsOfTheEndOfACredential(t *testing.T) {
 
 func TestStatusOf_Credentials(t *testing.T) {
 	former := v1alpha1.DefenderAppStatus{Credentials: []v1alpha1.CredentialStatus{{
-		Name: "a", Fingerprint: "print-of-a", Accepted: boolean(true), CheckedAt: at(noon()), LastUsedAt: at(noon()),
+		Name: "a", Fingerprint: "print-of-a", Accepted: new(true), CheckedAt: at(noon()), LastUsedAt: at(noon()),
 	}}}
 	formerRefused := v1alpha1.DefenderAppStatus{Credentials: []v1alpha1.CredentialStatus{{
-		Name: "a", Fingerprint: "print-of-a", Accepted: boolean(false), Reason: "CredentialRefused", CheckedAt: at(noon()), LastUsedAt: at(noon().Add(-time.Hour)),
+		Name: "a", Fingerprint: "print-of-a", Accepted: new(false), Reason: "CredentialRefused", CheckedAt: at(noon()), LastUsedAt: at(noon().Add(-time.Hour)),
 	}}}
 	later := noon().Add(time.Hour)
 	for name, test := range map[string]struct {
@@ -202,11 +202,13 @@ func TestStatusOf_Credentials(t *testing.T) {
 		"never used":              {v1alpha1.DefenderAppStatus{}, entry("a"), `{"name":"a","fingerprint":"print-of-a"}`},
 		"never used, with an end": {v1alpha1.DefenderAppStatus{}, entry("a", endsIn(day)), `{"name":"a","fingerprint":"print-of-a","expiresAt":"2026-05-05T12:00:00Z"}`},
 		"accepted": {
-			v1alpha1.DefenderAppStatus{}, entry("a", accepted(noon())),
+			v1alpha1.DefenderAppStatus{},
+			entry("a", accepted(noon())),
 			`{"name":"a","fingerprint":"print-of-a","accepted":true,"checkedAt":"2026-05-04T12:00:00Z","lastUsedAt":"2026-05-04T12:00:00Z"}`,
 		},
 		"refused from the start": {
-			v1alpha1.DefenderAppStatus{}, entry("a", refused(noon(), time.Time{})),
+			v1alpha1.DefenderAppStatus{},
+			entry("a", refused(noon(), time.Time{})),
 			`{"name":"a","fingerprint":"print-of-a","accepted":false,"reason":"CredentialRefused","checkedAt":"2026-05-04T12:00:00Z"}`,
 		},
 		"unusable: nothing of the former version stays": {former, entry("a", unusable("CredentialUnusable")), `{"name":"a","reason":"CredentialUnusable"}`},
@@ -375,8 +377,6 @@ func show(status v1alpha1.DefenderAppStatus, kind string) string {
 	}
 	return fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
 }
-
-func boolean(b bool) *bool { return &b }
 
 func at(t time.Time) *metav1.Time {
 	stamp := metav1.NewTime(t)

@@ -16,6 +16,7 @@ import (
 type result struct {
 	slot   slot
 	did    verb
+	why    string       // of a mint
 	asked  bool         // Entra ID was asked
 	held   *holding     // what the Secret holds now, nil: there is none
 	fault  *token.Fault // why it is not better
@@ -40,7 +41,7 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	for i, s := range seen.slots {
 		out.results[i] = r.perform(ctx, seen, s, steps[i], known)
 		attempted = attempted || out.results[i].asked
-		out.results[i].did = steps[i].do
+		out.results[i].did, out.results[i].why = steps[i].do, steps[i].why
 		known.note(&out.results[i], seen.inputs(), started, r.Clock.Now())
 	}
 	if attempted || out.nothingToAsk(steps) {
@@ -109,18 +110,7 @@ func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step
 		}
 		s.held = found
 	}
-	issued, fault := r.ask(ctx, seen, s, known, &res)
-	if fault != nil {
-		res.fault = fault
-		return res
-	}
-	admitted, fault := r.Gate.Check(s.want, issued)
-	if fault == nil {
-		fault = endsNoLater(s, todo.why, admitted, r.Clock.Now())
-	}
-	if fault == nil {
-		fault = r.stillWanted(ctx, seen, s, admitted)
-	}
+	issued, admitted, fault := r.obtain(ctx, seen, s, todo.why, known, &res)
 	if fault != nil {
 		res.fault = fault
 		return res
@@ -179,6 +169,10 @@ func (r *Reconciler) stillWanted(ctx context.Context, seen *observed, s slot, fr
 func (known *remembered) note(res *result, in inputs, started, ended time.Time) {
 	name := res.slot.spec.Name
 	p := known.pace(name, in)
+	if res.why == whyRequested {
+		// Somebody is at it: what they are waiting for deserves dense looks again.
+		p = pace{inputs: in}
+	}
 	failed := res.fault != nil && (res.did == mint || res.did == move || res.fault.Reason == v1alpha1.ReasonWriteFailed)
 	switch {
 	case res.fault == nil && res.did != keep:
@@ -194,9 +188,6 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 		p.next = started.Add(delay(*res, p, started))
 		if res.fault.After > 0 {
 			p.next = ended.Add(res.fault.After)
-		}
-		if res.fault.Reason == v1alpha1.ReasonRolesMissing {
-			p.granted = res.fault.GrantedRoles
 		}
 	}
 	if res.fault != nil && res.fault.Cure != token.ByWatch {

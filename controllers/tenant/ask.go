@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -11,25 +12,55 @@ import (
 	"github.com/defender-tenant/operator/internal/token"
 )
 
-// ask makes at most one request, within the tenant's budget.
-func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *remembered, res *result) (token.Issued, *token.Fault) {
-	if seen.locked != nil {
-		return token.Issued{}, seen.locked
+// obtain asks for a token and checks it: what it returns without a fault may be stored.
+func (r *Reconciler) obtain(ctx context.Context, seen *observed, s slot, why string, known *remembered, res *result) (token.Issued, token.Admitted, *token.Fault) {
+	issued, fault := r.ask(ctx, seen, s, known, res)
+	if !res.asked {
+		return issued, token.Admitted{}, fault
 	}
-	if !known.budget.AllowN(r.Clock.Now(), 1) {
-		return token.Issued{}, overBudget(s.pace.fault, s.identity(seen.tenant))
+	var admitted token.Admitted
+	if fault == nil {
+		admitted, fault = r.Gate.Check(s.want, issued)
 	}
-	res.asked = true
-	issued, err := r.Tokens.Acquire(ctx, token.Request{
-		Cloud: seen.app.Spec.Cloud, TenantID: s.want.TenantID, ClientID: s.want.ClientID, Resource: s.want.Resource, Credential: seen.credential,
-	})
-	fault := token.AsFault(err, v1alpha1.ReasonEntraUnavailable, "Entra ID could not be asked. The operator tries again.")
+	if fault == nil {
+		fault = endsNoLater(s, why, admitted, r.Clock.Now())
+	}
 	r.Metrics.requested(fault)
-	r.Keyring.Judge(seen.app, seen.credential, fault, r.Clock.Now())
 	if fault != nil {
 		logFailure(ctx, s, fault)
+		return issued, admitted, fault
 	}
-	return issued, fault
+	return issued, admitted, r.stillWanted(ctx, seen, s, admitted)
+}
+
+// ask makes one request, within the tenant's budget. Only where Entra ID refuses the
+// credential and there is another one, that one is tried too: a rotation is no failure.
+func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *remembered, res *result) (token.Issued, *token.Fault) {
+	chosen, fault := seen.credential, seen.locked
+	if fault != nil {
+		return token.Issued{}, fault
+	}
+	for {
+		now := r.Clock.Now()
+		if !known.budget.AllowN(now, 1) {
+			return token.Issued{}, overBudget(cmp.Or(fault, s.pace.fault), s.identity(seen.tenant))
+		}
+		res.asked = true
+		issued, err := r.Tokens.Acquire(ctx, token.Request{
+			Cloud: seen.app.Spec.Cloud, TenantID: s.want.TenantID, ClientID: s.want.ClientID, Resource: s.want.Resource, Credential: chosen,
+		})
+		fault = token.AsFault(err, v1alpha1.ReasonEntraUnavailable, "Entra ID could not be asked. The operator tries again.")
+		r.Keyring.Judge(seen.app, chosen, fault, r.Clock.Now())
+		if fault == nil || fault.Reason != v1alpha1.ReasonCredentialRefused {
+			return issued, fault
+		}
+		// Judged just now, a refused credential is picked again only if there is no other.
+		next, err := r.Keyring.Pick(ctx, seen.app, now)
+		if err != nil || next.Name == chosen.Name || next.Name == seen.credential.Name {
+			return issued, fault
+		}
+		chosen = next
+	}
 }
 
 // logFailure tells of a failure once; the same one again is worth a line only to those

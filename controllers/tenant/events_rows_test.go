@@ -887,3 +887,89 @@ func TestPeopleAreToldOfChangesAndOfNothingElse(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStarOfAGrantLeavesOutTheHomeTenantFromTheMomentItIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready()
+	edit(w, &v1alpha1.DefenderGrant{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}, func(g *v1alpha1.DefenderGrant) {
+		g.Spec.TenantIDs = []string{"*"}
+	})
+	w.shown(&v1alpha1.DefenderGrant{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
+	w.promptly(allGood)
+	edit(w, &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: w.app}}, func(o *v1alpha1.DefenderApp) { o.Spec.HomeTenantID = customer })
+	w.promptly(denied)
+	w.expectSecret("contoso-xdr", "AccessRevoked")
+	edit(w, &v1alpha1.DefenderGrant{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}, func(g *v1alpha1.DefenderGrant) {
+		g.Spec.TenantIDs = []string{customer}
+	})
+	w.promptly(allGood)
+}
+
+func TestOneOfSeveralGrantsIsEnough(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready()
+	before := w.secret("contoso-xdr")
+	second := &v1alpha1.DefenderGrant{ObjectMeta: metav1.ObjectMeta{Name: w.namespace + "-b"}, Spec: v1alpha1.DefenderGrantSpec{
+		App: w.app, Namespaces: []string{w.namespace}, TenantIDs: []string{customer}, APIs: []string{xdr}, MaxRoles: []string{"Incident.Read.All"},
+	}}
+	w.create(second)
+	defer w.discard(second)
+	w.shown(second)
+	first := &v1alpha1.DefenderGrant{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
+	w.must(w.Delete(w.ctx, first))
+	w.shown(first)
+	w.promptly(allGood)
+	w.unchanged(before)
+	w.must(w.Delete(w.ctx, second))
+	w.promptly(denied)
+	w.expectSecret("contoso-xdr", "AccessRevoked")
+}
+
+func TestATokenUnderAFormerNameEndsLikeAnyOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready(xdrToken())
+	foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "taken"}}
+	w.create(foreign)
+	edit(w, w.tenant(), func(o *v1alpha1.DefenderTenant) { o.Spec.Tokens[0].SecretName = "taken" })
+	conflict := situation{ready: "False SecretConflict", consent: "Unknown SecretConflict", degraded: "False", stalled: "True SecretConflict", kstatus: "Failed"}
+	w.promptly(conflict)
+	w.expectSecret("contoso-xdr", "Valid")
+	former := w.token("contoso-xdr")
+	w.pass(10 * time.Minute)
+	w.promptly(conflict)
+	if w.token("contoso-xdr") != "" {
+		t.Error("a dead token stays under its former name")
+	}
+	w.must(w.Delete(w.ctx, foreign))
+	w.pass(2 * time.Minute)
+	w.promptly(allGood)
+	if w.token("taken") == former {
+		t.Error("a dead token was moved")
+	}
+}
+
+func TestASecretThatWasMadeImmutableIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready(xdrToken())
+	freeze := func() *corev1.Secret {
+		immutable := true
+		secret := w.secret("contoso-xdr")
+		edit(w, secret, func(s *corev1.Secret) { s.Immutable = &immutable })
+		w.shown(secret)
+		return secret
+	}
+	frozen := freeze()
+	w.ask("a new one")
+	w.promptly(allGood)
+	if now := w.secret("contoso-xdr"); now.UID == frozen.UID || now.Immutable != nil {
+		t.Error("the Secret is still immutable")
+	}
+	freeze()
+	w.must(w.Delete(w.ctx, &v1alpha1.DefenderGrant{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}))
+	w.promptly(denied)
+	w.expectSecret("contoso-xdr", "AccessRevoked")
+}

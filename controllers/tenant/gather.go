@@ -67,7 +67,7 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 	seen.asked, seen.done = seen.requests(remembered)
 	allow := newAllowance(seen.tenant, seen.app, grants, r.formerApps(ctx, seen.app, grants, secrets))
 	seen.terms = allow.terms()
-	seen.fillSlots(allow, secrets, remembered)
+	seen.fillSlots(allow, secrets, remembered, now)
 	return seen, nil
 }
 
@@ -137,7 +137,7 @@ func (r *Reconciler) formerApps(ctx context.Context, current *v1alpha1.DefenderA
 	return found
 }
 
-func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, remembered *remembered) {
+func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, remembered *remembered, now time.Time) {
 	specs := tokensOf(seen.tenant)
 	for _, spec := range specs {
 		seen.slots = append(seen.slots, seen.newSlot(spec, allow, secrets[spec.SecretName], remembered))
@@ -150,7 +150,7 @@ func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, re
 	slices.SortFunc(seen.spare, func(a, b *holding) int { return cmp.Compare(a.secret.Name, b.secret.Name) })
 	for i := range seen.slots {
 		if seen.slots[i].held == nil {
-			seen.slots[i].donor = seen.donorFor(seen.slots[i], allow)
+			seen.slots[i].donor = seen.donorFor(seen.slots[i], allow, now)
 		}
 	}
 }
@@ -159,6 +159,9 @@ func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, re
 // former failures say nothing about the next attempt.
 func (seen *observed) inputs() inputs {
 	in := inputs{tenantGeneration: seen.tenant.Generation, terms: seen.terms, credential: seen.credential.Name + "/" + seen.credential.Fingerprint}
+	if seen.locked != nil {
+		in.credential = seen.locked.Message
+	}
 	if seen.app != nil {
 		in.appUID, in.appGeneration = seen.app.UID, seen.app.Generation
 	}

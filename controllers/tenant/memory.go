@@ -57,7 +57,6 @@ type pace struct {
 	since    time.Time    // first of them
 	next     time.Time    // not before
 	fault    *token.Fault // the last of them
-	granted  []string     // roles of the last token that Entra ID issued
 }
 
 func (m *memory) of(key types.NamespacedName, uid types.UID) *remembered {
@@ -102,7 +101,7 @@ func (m *memory) setFailing(known *remembered, failing bool) {
 func (known *remembered) pace(name string, in inputs) pace {
 	p := known.paces[name]
 	if p.inputs != in {
-		return pace{inputs: in, granted: p.granted}
+		return pace{inputs: in}
 	}
 	return p
 }

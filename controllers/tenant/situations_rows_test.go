@@ -427,3 +427,21 @@ func TestASecretOfSomebodyElseIsSomethingToEdit(t *testing.T) {
 		t.Errorf("%d requests although the token could not be stored", n)
 	}
 }
+
+func TestAResourceWithoutAPresetIsAsGoodAsAnyOther(t *testing.T) {
+	t.Parallel()
+	const resource = "https://api.example.com/soc"
+	w := newWorld(t)
+	w.entra.AddPermission(clientID, resource, "Case.Read")
+	w.entra.Consent(customer, clientID)
+	grant := w.grant()
+	edit(w, grant, func(g *v1alpha1.DefenderGrant) { g.Spec.APIs = []string{resource} })
+	w.shown(grant)
+	w.apply(v1alpha1.TokenSpec{Name: "soc", Resource: resource, RequiredRoles: []string{"Case.Read"}})
+	w.promptly(allGood)
+	w.expectSecret("contoso-soc", "Valid")
+	secret := w.secret("contoso-soc")
+	if string(secret.Data["resource"]) != resource || string(secret.Data["apiURL"]) != "https://api.example.com" {
+		t.Errorf("resource %s, apiURL %s", secret.Data["resource"], secret.Data["apiURL"])
+	}
+}

@@ -3,6 +3,7 @@ package tenant
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -69,10 +70,10 @@ func (seen *observed) newSlot(spec v1alpha1.TokenSpec, allow allowance, held *ho
 	return s
 }
 
-// donorFor finds the Secret that a renamed token left behind.
-func (seen *observed) donorFor(s slot, allow allowance) *holding {
+// donorFor finds the Secret that a renamed token left behind, while the token lives.
+func (seen *observed) donorFor(s slot, allow allowance, now time.Time) *holding {
 	for _, h := range seen.spare {
-		if h.State == v1alpha1.StateValid && allow.permitsHeld(h) && s.fits(h) {
+		if h.State == v1alpha1.StateValid && allow.permitsHeld(h) && s.fits(h) && now.Before(h.deadAt()) {
 			return h
 		}
 	}

@@ -88,7 +88,7 @@ func (r *Reconciler) rewrite(ctx context.Context, seen *observed, res *result, c
 	secret := res.held.secret.DeepCopy()
 	for try := 1; ; try++ {
 		c.writeTo(secret)
-		err := r.Update(ctx, secret)
+		err := r.overwrite(ctx, secret)
 		carriesToken := len(c.data[v1alpha1.KeyToken]) > 0
 		if !apierrors.IsConflict(err) || !carriesToken || try == writeTries {
 			r.wrote(ctx, seen, res, secret, err, known)
@@ -99,6 +99,23 @@ func (r *Reconciler) rewrite(ctx context.Context, seen *observed, res *result, c
 			return
 		}
 	}
+}
+
+// overwrite updates a Secret of ours under its resourceVersion. One that somebody made
+// immutable is replaced instead, or its token would outlive everything.
+func (r *Reconciler) overwrite(ctx context.Context, secret *corev1.Secret) error {
+	if secret.Immutable == nil || !*secret.Immutable {
+		return r.Update(ctx, secret)
+	}
+	if err := r.deleteOwned(ctx, secret); err != nil {
+		return err
+	}
+	secret.Immutable = nil
+	secret.ObjectMeta = metav1.ObjectMeta{
+		Namespace: secret.Namespace, Name: secret.Name,
+		Labels: secret.Labels, Annotations: secret.Annotations, OwnerReferences: secret.OwnerReferences,
+	}
+	return r.Create(ctx, secret)
 }
 
 // reread prepares another try after a conflict. The token in hand still goes in, unless
@@ -158,7 +175,7 @@ func (r *Reconciler) markEnded(ctx context.Context, seen *observed, res *result,
 	}
 	secret.Data[v1alpha1.KeyState] = []byte(state)
 	secret.Annotations[v1alpha1.DigestAnnotation] = digest(secret.Data, secret.Annotations)
-	r.wrote(ctx, seen, res, secret, r.Update(ctx, secret), known)
+	r.wrote(ctx, seen, res, secret, r.overwrite(ctx, secret), known)
 }
 
 // move publishes the token of a Secret that the token's former name left behind. Entra

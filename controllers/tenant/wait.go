@@ -94,8 +94,11 @@ func (res result) nextLook(seen *observed) time.Time {
 	return time.Time{}
 }
 
-// nextEnd is when the held token counts as dead.
+// nextEnd is when the token counts as dead, be it held under its name or a former one.
 func (res result) nextEnd() time.Time {
+	if res.held == nil && res.slot.donor != nil {
+		return res.slot.donor.deadAt()
+	}
 	if res.held == nil || !res.held.HasToken || res.held.State != v1alpha1.StateValid || res.did == empty || res.did == mark || res.did == remove {
 		return time.Time{}
 	}

@@ -36,13 +36,12 @@ func chapters() []chapter {
 }
 
 func raiseCurtain(ctx context.Context, s *stage) error {
-	s.tell.say("Building the operator and its kubectl plugin.")
-	if err := s.build(ctx); err != nil {
+	s.tell.say("A Kubernetes control plane, an Entra ID with Defender APIs and the operator, all on this machine alone.")
+	if err := s.tell.during("building the operator and its kubectl plugin", func() error { return s.build(ctx) }); err != nil {
 		return err
 	}
-	s.tell.say("Starting etcd, kube-apiserver and kube-controller-manager, and an Entra ID with Defender APIs",
-		"that exists on this machine only.")
-	if err := errors.Join(s.startCluster(ctx), s.startEmulator()); err != nil {
+	err := s.tell.during("starting etcd, kube-apiserver and kube-controller-manager", func() error { return s.startCluster(ctx) })
+	if err = errors.Join(err, s.startEmulator()); err != nil {
 		return err
 	}
 	if err := s.show(ctx, "apply", "--server-side", "-k", "config/default"); err != nil {
@@ -55,8 +54,8 @@ func raiseCurtain(ctx context.Context, s *stage) error {
 }
 
 func applySamples(ctx context.Context, s *stage) error {
-	s.tell.say("The platform team describes its application and, by a grant, who may have tokens of which customer.",
-		"The team of namespace soc describes two customers. See config/samples.")
+	s.tell.say("The platform team describes its application, and in a grant per customer who may have tokens. The team of",
+		"namespace soc describes two customers. The files are in config/samples.")
 	if err := s.show(ctx, "apply", "-k", "config/samples"); err != nil {
 		return err
 	}
@@ -93,7 +92,7 @@ func giveConsent(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	s.tell.say("She reads, compares with the letter and accepts. The page says: " + answer)
+	s.tell.say("The administrator compares that with the letter and accepts. The page answers: " + answer)
 	s.tell.say("The operator would find out by itself, at first every 15 seconds. Whoever does not want to wait says so:")
 	if err := s.show(ctx, "annotate", "dt", customer, "-n", namespace, v1alpha1.RefreshRequestedAnnotation+"=consented"); err != nil {
 		return err

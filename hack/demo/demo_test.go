@@ -47,7 +47,7 @@ func TestDemo(t *testing.T) {
 func TestInterruptedDemoCleansUp(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, interrupt := context.WithCancel(t.Context())
-	out := &watcher{trigger: "Starting etcd", act: interrupt}
+	out := &watcher{trigger: "starting etcd", act: interrupt}
 	if err := run(ctx, out, false); err == nil {
 		t.Error("an interrupted story is no success")
 	}

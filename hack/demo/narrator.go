@@ -79,37 +79,73 @@ func (n *narrator) end() {
 	n.write("\n%s\n", n.style(bold, fmt.Sprintf("The story took %.0f seconds.", time.Since(n.started).Seconds())))
 }
 
-// await looks again and again until there is nothing in the way any more. After a second it shows that time
-// passes; when its patience is over it says what was in the way.
+// await looks again and again until there is nothing in the way any more. When its patience is over it says
+// what was in the way.
 func (n *narrator) await(ctx context.Context, what string, look func(context.Context) error) error {
-	started := time.Now()
+	p := n.progress("waiting for " + what)
 	ticks := time.NewTicker(glance)
 	defer ticks.Stop()
-	dots := 0
 	for {
 		obstacle := look(ctx)
-		elapsed := time.Since(started)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case obstacle == nil:
-			if dots > 0 {
-				n.write("%s\n", n.style(dim, fmt.Sprintf(" %.1f s", elapsed.Seconds())))
-			}
+			p.end()
 			return nil
-		case elapsed > patience:
+		case time.Since(p.started) > patience:
 			return fmt.Errorf("waited %s for %s in vain: %w", patience, what, obstacle)
 		}
-		for ; dots < int(elapsed.Seconds()); dots++ {
-			if dots == 0 {
-				n.write("\n  %s", n.style(dim, "waiting for "+what+" "))
-			}
-			n.write("%s", n.style(dim, "."))
-		}
+		p.tick()
 		select {
 		case <-ctx.Done():
 		case <-ticks.C:
 		}
+	}
+}
+
+// during shows that time passes while work is done.
+func (n *narrator) during(what string, work func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- work() }()
+	p := n.progress(what)
+	ticks := time.NewTicker(glance)
+	defer ticks.Stop()
+	for {
+		select {
+		case err := <-ended:
+			p.end()
+			return err
+		case <-ticks.C:
+			p.tick()
+		}
+	}
+}
+
+// progress is a line that grows by a dot per second. What takes less than a second leaves no line.
+type progress struct {
+	*narrator
+	what    string
+	started time.Time
+	dots    int
+}
+
+func (n *narrator) progress(what string) *progress {
+	return &progress{narrator: n, what: what, started: time.Now()}
+}
+
+func (p *progress) tick() {
+	for ; p.dots < int(time.Since(p.started).Seconds()); p.dots++ {
+		if p.dots == 0 {
+			p.write("\n  %s", p.style(dim, p.what+" "))
+		}
+		p.write("%s", p.style(dim, "."))
+	}
+}
+
+func (p *progress) end() {
+	if p.dots > 0 {
+		p.write("%s\n", p.style(dim, fmt.Sprintf(" %.1f s", time.Since(p.started).Seconds())))
 	}
 }
 

@@ -22,8 +22,9 @@ import (
 
 const (
 	operatorNamespace = "defender-system"
-	// lifetime of the tokens here. Entra ID gives them an hour, which is too long to watch.
-	lifetime = 40 * time.Second
+	// lifetime of the tokens here. Entra ID gives them an hour, which is too long to watch. Half of it has to be
+	// enough for the chapter of the outage, also on a busy machine.
+	lifetime = 45 * time.Second
 	// canary is part of every token, so that a leak can be found by searching for it.
 	canary = "demo-canary-5f1c"
 )

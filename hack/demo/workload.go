@@ -45,7 +45,7 @@ func (s *stage) callAPI(ctx context.Context) error {
 	}
 	var incidents struct {
 		Value []struct {
-			Title    string `json:"title"`
+			Title    string `json:"incidentName"`
 			Severity string `json:"severity"`
 		} `json:"value"`
 	}

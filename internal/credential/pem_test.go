@@ -43,46 +43,52 @@ var sharedKeys = sync.OnceValues(func() (keys [2]*rsa.PrivateKey, err error) {
 })
 
 // newPair gives the same key in every test: making one takes long.
-func newPair(t testing.TB) pair { return pairOf(t, 0) }
+func newPair(tb testing.TB) pair {
+	tb.Helper()
+	return pairOf(tb, 0)
+}
 
 // otherPair gives another key.
-func otherPair(t testing.TB) pair { return pairOf(t, 1) }
+func otherPair(tb testing.TB) pair {
+	tb.Helper()
+	return pairOf(tb, 1)
+}
 
-func pairOf(t testing.TB, i int) pair {
-	t.Helper()
+func pairOf(tb testing.TB, i int) pair {
+	tb.Helper()
 	keys, err := sharedKeys()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	p := pair{private: keys[i], key: pkcs8(t, keys[i])}
-	p.leaf, p.cert = certify(t, "partner", keys[i].Public())
+	p := pair{private: keys[i], key: pkcs8(tb, keys[i])}
+	p.leaf, p.cert = certify(tb, "partner", keys[i].Public())
 	return p
 }
 
 // certify makes a certificate that a throw-away authority signed.
-func certify(t testing.TB, name string, public crypto.PublicKey) (*x509.Certificate, []byte) {
-	t.Helper()
+func certify(tb testing.TB, name string, public crypto.PublicKey) (*x509.Certificate, []byte) {
+	tb.Helper()
 	authority, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: ends().Add(-time.Hour), NotAfter: ends()}
 	der, err := x509.CreateCertificate(rand.Reader, template, &x509.Certificate{Subject: pkix.Name{CommonName: "authority"}}, public, authority)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return leaf, block("CERTIFICATE", der)
 }
 
-func pkcs8(t testing.TB, key any) []byte {
-	t.Helper()
+func pkcs8(tb testing.TB, key any) []byte {
+	tb.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return block("PRIVATE KEY", der)
 }

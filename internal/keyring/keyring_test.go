@@ -240,11 +240,13 @@ func TestEntries_SaysWhyACredentialCannotBeUsed(t *testing.T) {
 			certificate("main", "absent"), nil, "CredentialUnusable", "Secret defender-system/absent does not exist: create it.",
 		},
 		"workload identity is not supported": {
-			v1alpha1.Credential{Name: "main", WorkloadIdentity: &v1alpha1.WorkloadIdentityCredential{}}, nil, "CredentialNotSupported",
+			v1alpha1.Credential{Name: "main", WorkloadIdentity: &v1alpha1.WorkloadIdentityCredential{}},
+			nil, "CredentialNotSupported",
 			"Credential main of DefenderApp partner is of a kind that this version of the operator does not support yet.",
 		},
 		"a key vault is not supported": {
-			v1alpha1.Credential{Name: "main", KeyVault: &v1alpha1.KeyVaultCredential{VaultName: "v", SecretName: "s"}}, nil, "CredentialNotSupported",
+			v1alpha1.Credential{Name: "main", KeyVault: &v1alpha1.KeyVaultCredential{VaultName: "v", SecretName: "s"}},
+			nil, "CredentialNotSupported",
 			"is of a kind that this version of the operator does not support yet.",
 		},
 	} {
@@ -367,6 +369,23 @@ func TestJudge_AFirstRefusalHasNoTimeOfUse(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	if len(b.changed) != 1 {
+		t.Errorf("told of changes %v", b.changed)
+	}
+}
+
+func TestJudge_ANewVersionIsJudgedAnew(t *testing.T) {
+	b := newBench(t, secret("main", "client-secret", "value"))
+	app := appWith("main")
+	first := b.pick(app, noon())
+	b.Judge(app, first, nil, noon())
+	b.Judge(app, first, refused(), noon())
+	b.store("main", "client-secret", "newer value")
+	b.Judge(app, b.pick(app, noon()), refused(), noon().Add(time.Minute))
+	got := b.Entries(t.Context(), app)[0].Verdict
+	if got == nil || !got.LastUsedAt.IsZero() {
+		t.Errorf("the use of the older version is counted: %+v", got)
+	}
+	if len(b.changed) != 3 {
 		t.Errorf("told of changes %v", b.changed)
 	}
 }

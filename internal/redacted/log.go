@@ -9,6 +9,9 @@ const loudest = 6
 // Logger bounds the verbosity of a logger, so that no flag can make a library write
 // Secrets into the log.
 func Logger(log logr.Logger) logr.Logger {
+	if log.IsZero() {
+		return log // drops everything, and has no sink
+	}
 	return log.WithSink(sink{log.GetSink()})
 }
 

@@ -137,6 +137,13 @@ func TestString(t *testing.T) {
 			}
 		}
 	})
+	t.Run("every verb that prints a value prints the placeholder", func(t *testing.T) {
+		for _, verb := range "vtbcdoOqxXUeEfFgGs" {
+			if got := fmt.Sprintf("%"+string(verb), redacted.New(value)); got != "[redacted]" {
+				t.Errorf("%c: %q", verb, got)
+			}
+		}
+	})
 	t.Run("the zero value is empty and can be used", func(t *testing.T) {
 		var none redacted.String
 		if !none.IsEmpty() || none.Reveal() != "" || fmt.Sprint(none) != "[redacted]" {

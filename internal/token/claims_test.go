@@ -38,11 +38,11 @@ func claims(changes map[string]any) map[string]any {
 }
 
 // jwt is a token with these claims and a signature that nobody checks.
-func jwt(t testing.TB, claims any) redacted.String {
-	t.Helper()
+func jwt(tb testing.TB, claims any) redacted.String {
+	tb.Helper()
 	body, err := json.Marshal(claims)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return compact(string(body))
 }

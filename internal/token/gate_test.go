@@ -24,10 +24,10 @@ func want() token.Want {
 }
 
 // answer holds a token with these claims that lives for an hour from now.
-func answer(t testing.TB, changes map[string]any) token.Issued {
-	t.Helper()
+func answer(tb testing.TB, changes map[string]any) token.Issued {
+	tb.Helper()
 	return token.Issued{
-		Token: jwt(t, claims(changes)), Lifetime: time.Hour, ReceivedAt: received(),
+		Token: jwt(tb, claims(changes)), Lifetime: time.Hour, ReceivedAt: received(),
 		ServerTime: received(), TraceID: "33333333-3333-3333-3333-333333333333",
 	}
 }
@@ -108,10 +108,11 @@ func TestGate_RefusesWhatWasNotAskedFor(t *testing.T) {
 		"no application, and none was asked for": {
 			map[string]any{"appid": nil}, func(w *token.Want) { w.ClientID = "" }, rejected, "another application",
 		},
-		"another audience":            {map[string]any{"aud": "https://graph.microsoft.com"}, nil, rejected, "another API"},
-		"no audience":                 {map[string]any{"aud": nil}, nil, rejected, "another API"},
-		"an audience that is a slash": {map[string]any{"aud": "/"}, func(w *token.Want) { w.Audiences = []string{resource, "x"} }, rejected, "another API"},
-		"an audience with a path":     {map[string]any{"aud": "https://api.security.microsoft.com/mtp"}, nil, rejected, "another API"},
+		"another audience":                   {map[string]any{"aud": "https://graph.microsoft.com"}, nil, rejected, "another API"},
+		"no audience":                        {map[string]any{"aud": nil}, nil, rejected, "another API"},
+		"an audience that is a slash":        {map[string]any{"aud": "/"}, func(w *token.Want) { w.Audiences = []string{resource, "x"} }, rejected, "another API"},
+		"no audience, though a slash is one": {map[string]any{"aud": nil}, func(w *token.Want) { w.Audiences = []string{"/"} }, rejected, "another API"},
+		"an audience with a path":            {map[string]any{"aud": "https://api.security.microsoft.com/mtp"}, nil, rejected, "another API"},
 		"an audience with two slashes behind": {
 			map[string]any{"aud": "https://api.security.microsoft.com//"}, nil, rejected, "another API",
 		},
@@ -158,7 +159,13 @@ func TestGate_RefusesWhatWasNotAskedFor(t *testing.T) {
 	}
 }
 
-func assertRefused(t *testing.T, g token.Gate, w token.Want, a token.Issued, reason, says string) *token.Fault {
+func assertRefused(t *testing.T, g token.Gate, w token.Want, a token.Issued, reason, says string) {
+	t.Helper()
+	_ = refused(t, g, w, a, reason, says) // the fault is an error that was wanted
+}
+
+// refused is the fault of a token that the gate must not admit.
+func refused(t *testing.T, g token.Gate, w token.Want, a token.Issued, reason, says string) *token.Fault {
 	t.Helper()
 	got, fault := g.Check(w, a)
 	if fault == nil {
@@ -218,13 +225,13 @@ func TestGate_MessagesStayShortWhateverTheRoles(t *testing.T) {
 	}
 	w := want()
 	w.RequiredRoles = many[:32]
-	fault := assertRefused(t, gate(), w, answer(t, nil), "RolesMissing", " and 23 more. An administrator")
+	fault := refused(t, gate(), w, answer(t, nil), "RolesMissing", " and 23 more. An administrator")
 	if len(fault.Message) > 1024 || len(fault.MissingRoles) != 32 {
 		t.Errorf("%d characters, %d roles", len(fault.Message), len(fault.MissingRoles))
 	}
 	w = want()
 	w.RequiredRoles, w.RoleCeilings = nil, [][]string{{"Incident.Read.All"}}
-	fault = assertRefused(t, gate(), w, answer(t, map[string]any{"roles": many}), "RolesExceeded", " and 119 more)")
+	fault = refused(t, gate(), w, answer(t, map[string]any{"roles": many}), "RolesExceeded", " and 119 more)")
 	if len(fault.Message) > 1024 || len(fault.GrantedRoles) != 128 {
 		t.Errorf("%d characters, %d roles", len(fault.Message), len(fault.GrantedRoles))
 	}
@@ -246,7 +253,7 @@ func TestGate_RefusesWhatCannotBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := answer(t, nil)
 			a.Token = test.raw
-			fault := assertRefused(t, gate(), want(), a, test.reason, "it was not published")
+			fault := refused(t, gate(), want(), a, test.reason, "it was not published")
 			if !errors.Is(fault, token.ErrOpaque) && !errors.Is(fault, token.ErrMalformed) {
 				t.Errorf("cause %v", fault.Cause)
 			}
@@ -258,6 +265,7 @@ func TestGate_ChecksTheLife(t *testing.T) {
 	// life is a token that the response gives so long, with a claim exp that agrees.
 	life := func(d time.Duration) func(*testing.T) token.Issued {
 		return func(t *testing.T) token.Issued {
+			t.Helper()
 			a := answer(t, map[string]any{"exp": received().Add(d).Unix()})
 			a.Lifetime = d
 			return a
@@ -266,6 +274,7 @@ func TestGate_ChecksTheLife(t *testing.T) {
 	// apart is a token of an hour whose claim exp is off by so much.
 	apart := func(d time.Duration, server func(*token.Issued)) func(*testing.T) token.Issued {
 		return func(t *testing.T) token.Issued {
+			t.Helper()
 			a := answer(t, map[string]any{"iat": issuedAt().Add(d).Unix(), "exp": received().Add(time.Hour + d).Unix()})
 			if server != nil {
 				server(&a)
@@ -280,6 +289,7 @@ func TestGate_ChecksTheLife(t *testing.T) {
 	// cached is a token that was issued some time ago.
 	cached := func(left time.Duration) func(*testing.T) token.Issued {
 		return func(t *testing.T) token.Issued {
+			t.Helper()
 			a := answer(t, map[string]any{"iat": received().Add(left - 3900*time.Second).Unix(), "exp": received().Add(left).Unix()})
 			a.Lifetime = left
 			return a
@@ -355,6 +365,7 @@ func TestGate_ChecksTheLife(t *testing.T) {
 }
 
 func withFractions(t *testing.T) token.Issued {
+	t.Helper()
 	a := answer(t, nil)
 	a.ReceivedAt = a.ReceivedAt.Add(900 * time.Millisecond).In(time.FixedZone("", 3600))
 	a.Lifetime += 900 * time.Millisecond

@@ -14,17 +14,17 @@ type protectedEndpoint struct {
 	path     string
 	resource string   // canonical: the audience that is accepted, under any of its names
 	roles    []string // any one of them is enough
-	kind     string   // names the samples
+	id, name string   // what the API calls the ID and the name of a record
 }
 
 func protectedEndpoints() []protectedEndpoint {
 	return []protectedEndpoint{
-		{"/api/incidents", DefenderXDR, []string{"Incident.Read.All", "Incident.ReadWrite.All"}, "incident"},
-		{"/api/alerts", DefenderForEndpoint, []string{"Alert.Read.All", "Alert.ReadWrite.All"}, "alert"},
+		{"/api/incidents", DefenderXDR, []string{"Incident.Read.All", "Incident.ReadWrite.All"}, "incidentId", "incidentName"},
+		{"/api/alerts", DefenderForEndpoint, []string{"Alert.Read.All", "Alert.ReadWrite.All"}, "id", "title"},
 		{
 			"/v1.0/security/incidents", MicrosoftGraph,
 			[]string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"},
-			"incident",
+			"id", "displayName",
 		},
 	}
 }
@@ -100,8 +100,8 @@ func samples(v *visit, endpoint protectedEndpoint, tenantID string) answer {
 		top = 2
 	}
 	list := []map[string]any{
-		{endpoint.kind + "Id": 1, "title": "Suspicious sign-in", "severity": "Medium", "status": "Active", "tenantId": tenantID},
-		{endpoint.kind + "Id": 2, "title": "Malware was prevented", "severity": "Low", "status": "Resolved", "tenantId": tenantID},
+		{endpoint.id: 1, endpoint.name: "Suspicious sign-in", "severity": "Medium", "status": "Active", "tenantId": tenantID},
+		{endpoint.id: 2, endpoint.name: "Malware was prevented", "severity": "Low", "status": "Resolved", "tenantId": tenantID},
 	}
 	return jsonAnswer(http.StatusOK, map[string]any{
 		"@odata.context": endpoint.resource + endpoint.path + "/$metadata",

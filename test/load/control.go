@@ -71,6 +71,14 @@ func (s entraStats) asked() int {
 	return s.Requests[entra.Token] + s.Requests[entra.OpenIDConfiguration]
 }
 
+func (s entraStats) since(before entraStats) entraStats {
+	grown := entraStats{Requests: maps.Clone(s.Requests), Tokens: s.Tokens - before.Tokens}
+	for kind, n := range before.Requests {
+		grown.Requests[kind] -= n
+	}
+	return grown
+}
+
 func (c *control) stats(ctx context.Context) (entraStats, error) {
 	var s entraStats
 	return s, c.do(ctx, http.MethodGet, "/emulator/stats", nil, &s)

@@ -15,39 +15,39 @@ type fillResult struct {
 	cpu     time.Duration
 }
 
-// fill starts the operator beside tenants that have no token yet. It gives the counts of the quiet moment after that.
-func (b *bench) fill(ctx context.Context, r *results) (*operator, counts, error) {
+// fill starts the operator beside tenants that have no token yet.
+func (b *bench) fill(ctx context.Context, r *results) (*operator, error) {
 	b.say("Creating %d DefenderTenants while the operator is stopped", b.tenants)
 	if err := createTenants(ctx, b.world.api, b.tenants); err != nil {
-		return nil, counts{}, err
+		return nil, err
 	}
 	before, err := b.world.count(ctx)
 	if err != nil {
-		return nil, counts{}, err
+		return nil, err
 	}
 	b.say("Starting the operator: first tokens, at most %v requests per second", b.requestRate)
 	o, err := b.startOperator(ctx)
 	if err != nil {
-		return nil, counts{}, err
+		return nil, err
 	}
 	if err := b.awaitFirst(ctx, o); err != nil {
-		return nil, counts{}, err
+		return nil, err
 	}
 	r.fill.seconds = time.Since(o.started).Seconds()
 	if r.fill.cpu, err = cpuOf(o.pid); err != nil {
-		return nil, counts{}, err
+		return nil, err
 	}
 	requests, err := b.world.entra.requests(ctx)
 	if err != nil {
-		return nil, counts{}, err
+		return nil, err
 	}
 	r.fill.rate = rateOf(requests, b.requestRate)
 	if r.filled, err = o.memory(ctx); err != nil {
-		return nil, counts{}, err
+		return nil, err
 	}
 	after, err := b.world.count(ctx)
 	r.fill.counts = after.since(before)
-	return o, after, err
+	return o, err
 }
 
 // awaitFirst waits until every tenant has its first token.

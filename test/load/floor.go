@@ -63,11 +63,10 @@ func runFloor(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = f.loop(ctx, s)
-	if ctx.Err() != nil {
-		return nil // told to end, in the middle of whatever it was
+	if err := f.loop(ctx, s); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil // told to end, in the middle of whatever it was
 }
 
 func newFloor(ctx context.Context, s floorSettings) (*floor, error) {

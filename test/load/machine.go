@@ -36,10 +36,11 @@ func processor() string {
 	return "unknown processor"
 }
 
-// load is the load average of the last minute.
-func load() string {
-	average, _, _ := strings.Cut(firstLine("/proc/loadavg"), " ")
-	return average
+// loadAverages are those of the last one, five and fifteen minutes.
+func loadAverages() string {
+	const averages = 3
+	fields := strings.Fields(firstLine("/proc/loadavg"))
+	return strings.Join(fields[:min(averages, len(fields))], ", ")
 }
 
 func firstLine(path string) string {

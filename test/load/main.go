@@ -15,6 +15,9 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
 
 // floorCommand makes this program the floor instead of the driver.
@@ -33,12 +36,13 @@ type settings struct {
 }
 
 func main() {
+	ctrl.SetLogger(logr.Discard()) // of libraries; errors are returned
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		stop()
-		os.Exit(1) //nolint:revive // deep-exit: this is main
+		os.Exit(1)
 	}
 }
 
@@ -73,7 +77,7 @@ func parse(args []string) (settings, error) {
 	flags.DurationVar(&s.quiet, "quiet", 20*time.Second, "How long to watch when nothing should happen.")
 	flags.StringVar(&s.out, "out", "", "File to write the result to as well, as Markdown.")
 	flags.StringVar(&s.logs, "logs", "", "Folder to keep the logs of all processes in.")
-	flags.IntVar(&s.floorWorkers, "floor-workers", 1, "Refreshes that the floor does at the same time; 1 is a loop.")
+	flags.IntVar(&s.floorWorkers, "floor-workers", 8, "Refreshes that the floor does at the same time.")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}

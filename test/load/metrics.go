@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// requestsMetric is what the API server counts its requests in.
+const requestsMetric = "apiserver_request_total"
+
 // sample is one line of a metrics page.
 type sample struct {
 	name   string

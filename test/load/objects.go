@@ -143,31 +143,40 @@ func ready(ctx context.Context, api client.Client) (int, error) {
 	return n, nil
 }
 
-// schedule reads from the Secrets' annotations when each tenant's token is due, and when the first of all ends.
-func schedule(ctx context.Context, api client.Client, count int) (due map[string]time.Time, ends time.Time, err error) {
+// schedule reads from the Secrets' annotations when each tenant's token is due.
+func schedule(ctx context.Context, api client.Client, count int) (map[string]time.Time, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
 	if err := api.List(ctx, list, client.InNamespace(tenantNamespace)); err != nil {
-		return nil, ends, err
+		return nil, err
 	}
 	tenants := make(map[string]string, count)
 	for i := range count {
 		tenants[secretName(i)] = entra.TenantID(series, i)
 	}
-	due = map[string]time.Time{}
+	due := make(map[string]time.Time, count)
 	for _, secret := range list.Items {
-		tenant, known := tenants[secret.Name]
-		at, errDue := time.Parse(time.RFC3339, secret.Annotations[v1alpha1.RefreshAtAnnotation])
-		end, errEnd := time.Parse(time.RFC3339, secret.Annotations[v1alpha1.ExpiresAtAnnotation])
-		if !known || errDue != nil || errEnd != nil {
-			continue
-		}
-		due[tenant] = at
-		if ends.IsZero() || end.Before(ends) {
-			ends = end
+		at, err := time.Parse(time.RFC3339, secret.Annotations[v1alpha1.RefreshAtAnnotation])
+		if tenant, known := tenants[secret.Name]; known && err == nil {
+			due[tenant] = at
 		}
 	}
-	return due, ends, nil
+	return due, nil
+}
+
+// lastsUntil counts the DefenderTenants whose status, which is written last, says that nothing ends before a time.
+func lastsUntil(ctx context.Context, api client.Client, at time.Time) (int, error) {
+	var list v1alpha1.DefenderTenantList
+	if err := api.List(ctx, &list, client.InNamespace(tenantNamespace)); err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, tenant := range list.Items {
+		if ends := tenant.Status.ExpiresAt; ends != nil && ends.After(at) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // requestRefresh asks the operator for new tokens of all tenants.

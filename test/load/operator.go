@@ -17,11 +17,11 @@ type operator struct {
 
 // startOperator starts the operator and waits until it is ready.
 func (b *bench) startOperator(ctx context.Context) (*operator, error) {
-	metrics, err := freeAddress()
+	metrics, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	probe, err := freeAddress()
+	probe, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}

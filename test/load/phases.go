@@ -23,11 +23,15 @@ func (b *bench) phases(ctx context.Context) (*report, error) {
 	if err := b.startEmpty(ctx, &r); err != nil {
 		return nil, err
 	}
-	o, quiet, err := b.fill(ctx, &r)
+	o, err := b.fill(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
 	if err := b.furnishBare(ctx); err != nil {
+		return nil, err
+	}
+	quiet, err := b.world.count(ctx) // nothing is due for half an hour
+	if err != nil {
 		return nil, err
 	}
 	if err := b.compare(ctx, o, &r); err != nil {
@@ -117,7 +121,7 @@ func (b *bench) compare(ctx context.Context, o *operator, r *results) error {
 		return err
 	}
 	b.say("Watching operator and floor, about %.1f refreshes per second each, for %s", b.dueRate(), b.window)
-	plan, _, err := schedule(ctx, b.world.api, b.tenants)
+	plan, err := schedule(ctx, b.world.api, b.tenants)
 	if err != nil {
 		return err
 	}

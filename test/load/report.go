@@ -82,11 +82,11 @@ func (r *report) text() string {
 		}
 	}
 	for _, line := range table {
-		padded := ""
+		var padded strings.Builder
 		for i, cell := range line {
-			padded += cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
+			padded.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
 		}
-		fmt.Fprintln(&b, strings.TrimRight(padded, " "))
+		fmt.Fprintln(&b, strings.TrimRight(padded.String(), " "))
 	}
 	fmt.Fprintln(&b)
 	for _, note := range r.notes {

@@ -86,7 +86,7 @@ func (b *bench) startEmulator(ctx context.Context, w *world) error {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		return err
 	}
-	address, err := freeAddress()
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,9 @@ func (b *bench) startEmulator(ctx context.Context, w *world) error {
 }
 
 // freeAddress is one on loopback that nobody listens on at the moment.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -114,7 +114,7 @@ type DefenderAppStatus struct {
 
 	// consentURL asks any customer's administrator for consent.
 	// +optional
-	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:MaxLength=4096
 	ConsentURL string `json:"consentURL,omitempty"`
 
 	// credentials tells what is known of each credential.

@@ -394,7 +394,7 @@ func conditionFields() []field {
 		{"status.conditions[0].message", []any{"", letters(32768)}, []refusal{{absent{}, required}, {letters(32769), tooLong}}},
 		{"status.conditions[0].lastTransitionTime", nil, []refusal{{absent{}, required}, {"now", wrong}}},
 		{"status.conditions[0].observedGeneration", []any{0}, []refusal{{-1, "greater than or equal to 0"}}},
-		bounded("status.consentURL", 2048),
+		bounded("status.consentURL", 4096),
 	}
 }
 

@@ -118,7 +118,7 @@ type DefenderTenantStatus struct {
 
 	// consentURL is the link that the customer's administrator opens to consent.
 	// +optional
-	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:MaxLength=4096
 	ConsentURL string `json:"consentURL,omitempty"`
 
 	// lastHandledRefresh is the value of the annotation refresh-requested of this object

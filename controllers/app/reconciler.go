@@ -24,6 +24,7 @@ import (
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/cloud"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/token"
 )
 
 // +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps,verbs=get;list;watch
@@ -62,16 +63,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Get(ctx, req.NamespacedName, app); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	entries := r.Keyring.Entries(ctx, app)
+	next := ctrl.Result{RequeueAfter: nextLook(entries)}
 	after := app.DeepCopy()
-	after.Status = statusOf(app, r.Keyring.Entries(ctx, app), r.Catalog.AppConsentURL(app.Spec), now)
+	after.Status = statusOf(app, entries, r.Catalog.AppConsentURL(app.Spec), now)
 	if apiequality.Semantic.DeepEqual(app.Status, after.Status) {
-		return ctrl.Result{RequeueAfter: lookInterval}, nil
+		return next, nil
 	}
 	if err := r.Status().Patch(ctx, after, client.MergeFrom(app)); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(fmt.Errorf("write status of DefenderApp %s: %w", app.Name, err))
 	}
 	r.tell(app, after)
-	return ctrl.Result{RequeueAfter: lookInterval}, nil
+	return next, nil
+}
+
+// nextLook is soon while a Secret could not be read.
+func nextLook(entries []keyring.Entry) time.Duration {
+	for _, entry := range entries {
+		if entry.Err != nil && entry.Err.Cure == token.ByRetry {
+			return time.Minute
+		}
+	}
+	return lookInterval
 }
 
 // Setup wires the controller into a manager. secrets is the cache of the operator's own

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -103,6 +102,10 @@ func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
 		set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited until a new credential exists.")
 	case unusable != nil:
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, unusable.Err.Reason, unusable.Err.Message)
+		if unusable.Err.Cure == token.ByRetry {
+			set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited.")
+			return
+		}
 		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, unusable.Err.Reason, unusable.Err.Message)
 	}
 }
@@ -209,25 +212,4 @@ func hourly(former, fresh *metav1.Time) *metav1.Time {
 func stamp(t time.Time) *metav1.Time {
 	at := metav1.NewTime(t.UTC().Truncate(time.Second))
 	return &at
-}
-
-// tell emits an event for each condition that changed for better or worse.
-func (r *Reconciler) tell(before, after *v1alpha1.DefenderApp) {
-	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCredentialAccepted, v1alpha1.ConditionCredentialExpiring} {
-		was := apimeta.FindStatusCondition(before.Status.Conditions, kind)
-		is := apimeta.FindStatusCondition(after.Status.Conditions, kind)
-		if is == nil || is.Status == metav1.ConditionUnknown || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message {
-			continue
-		}
-		good := metav1.ConditionTrue
-		if kind == v1alpha1.ConditionCredentialExpiring {
-			good = metav1.ConditionFalse
-		}
-		switch {
-		case is.Status != good:
-			r.Events.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
-		case was != nil && was.Status != good:
-			r.Events.Eventf(after, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", is.Message)
-		}
-	}
 }

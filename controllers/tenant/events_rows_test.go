@@ -60,7 +60,7 @@ func TestATokenEndsAMinuteEarlyAndOnExpirySaysHow(t *testing.T) {
 	spec := func(name string, policy v1alpha1.ExpiryPolicy) v1alpha1.TokenSpec {
 		return v1alpha1.TokenSpec{Name: name, API: v1alpha1.APIDefenderXDR, OnExpiry: policy, Formats: allFormats()}
 	}
-	w.apply(spec("default", ""), spec("clear", v1alpha1.ExpiryClear), spec("keep", v1alpha1.ExpiryKeep), spec("delete", v1alpha1.ExpiryDelete))
+	w.apply(spec("default", ""), spec("clear", v1alpha1.ExpiryClear), spec("keep", v1alpha1.ExpiryKeep))
 	w.promptly(allGood)
 	kept := w.secret("contoso-keep")
 
@@ -68,7 +68,7 @@ func TestATokenEndsAMinuteEarlyAndOnExpirySaysHow(t *testing.T) {
 	end := w.tenant().Status.ExpiresAt.Time
 	w.passUntil(end.Add(-61 * time.Second))
 	w.expect(running)
-	for _, name := range []string{"default", "clear", "keep", "delete"} {
+	for _, name := range []string{"default", "clear", "keep"} {
 		w.expectSecret("contoso-"+name, "Valid")
 	}
 
@@ -85,9 +85,6 @@ func TestATokenEndsAMinuteEarlyAndOnExpirySaysHow(t *testing.T) {
 	if string(now.Data["state"]) != "Expired" {
 		t.Errorf("onExpiry Keep says %q", now.Data["state"])
 	}
-	if w.secret("contoso-delete") != nil {
-		t.Error("onExpiry Delete left the Secret")
-	}
 	for _, entry := range w.tenant().Status.Tokens {
 		if entry.Ready || entry.ExpiresAt != nil {
 			t.Errorf("token %s ended and is still reported: %+v", entry.Name, entry)
@@ -97,9 +94,29 @@ func TestATokenEndsAMinuteEarlyAndOnExpirySaysHow(t *testing.T) {
 	w.entra.Clear(customer)
 	w.pass(90 * time.Second)
 	w.promptly(allGood)
-	for _, name := range []string{"default", "clear", "keep", "delete"} {
+	for _, name := range []string{"default", "clear", "keep"} {
 		w.expectSecret("contoso-"+name, "Valid")
 	}
+}
+
+func TestATokenThatEndsWithOnExpiryDeleteLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready(v1alpha1.TokenSpec{Name: "xdr", API: v1alpha1.APIDefenderXDR, OnExpiry: v1alpha1.ExpiryDelete})
+	w.entra.Inject(customer, emulator.Fault{Status: 503, Body: "{}"}, 0)
+	w.passUntil(deadAt(w).Add(-time.Second))
+	w.expectSecret("contoso-xdr", "Valid")
+	w.passUntil(w.clock.Now().Add(time.Second))
+	w.atOnce("the Secret is gone", func() bool { return w.secret("contoso-xdr") == nil })
+	// From then on it is as if there had never been one.
+	w.expect(situation{ready: "False EntraUnavailable", consent: "Unknown EntraUnavailable", degraded: "False", stalled: "False", kstatus: "InProgress"})
+	if status := w.tenant().Status; status.Tokens[0].ExpiresAt != nil || len(status.SecretNames) > 0 {
+		t.Errorf("status still tells of it: %+v", status)
+	}
+	w.entra.Clear(customer)
+	w.pass(90 * time.Second)
+	w.promptly(allGood)
+	w.expectSecret("contoso-xdr", "Valid")
 }
 
 func TestWhatIsEmptiedAtItsEndIsWrittenOnceAndThenLeftAlone(t *testing.T) {

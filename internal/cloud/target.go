@@ -55,7 +55,8 @@ func (p Preset) audiences() []string {
 	for _, uri := range p.Resources {
 		all = append(all, uri)
 	}
-	return all
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // bare is the target of a resource without a preset: its URI is its audience and its host.

@@ -368,10 +368,8 @@ func TestLimiterCountsEveryRequest(t *testing.T) {
 func TestWaitForTheLimiterIsNotTimeOfTheRequest(t *testing.T) {
 	t.Parallel()
 	e := startEmulator(t)
-	c := clientOf(t, e, func(o *Options) { o.RequestsPerSecond, o.Timeout = 1, time.Second })
-	for range 2 { // the third request waits for two seconds
-		acquire(t, c, ask(t))
-	}
+	c := clientOf(t, e, func(o *Options) { o.RequestsPerSecond, o.Timeout = 0.2, 4*time.Second })
+	acquire(t, c, ask(t)) // the second request of it waits for five seconds
 }
 
 func TestCallerMayGiveUp(t *testing.T) {

@@ -102,7 +102,7 @@ func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, now time.
 	if resort != nil {
 		return *resort, nil
 	}
-	return credential.Credential{}, fault
+	return credential.Credential{}, cmp.Or(fault, unusable(app.Name, "", errNotSupported))
 }
 
 // Judge records the outcome of an attempt. Only a refusal of the credential itself counts

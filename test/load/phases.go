@@ -12,6 +12,7 @@ type results struct {
 	empty, filled, worked memoryState
 	fill                  fillResult
 	refreshes             counts // from the last first token until the operator is stopped
+	bare                  counts // from the floor's start until it is stopped
 	steady, floor, idle   window
 	late                  latenesses
 	restart               restartResult
@@ -113,6 +114,10 @@ func (b *bench) compare(ctx context.Context, o *operator, r *results) error {
 		return err
 	}
 	r.idle = still.since(alone)
+	before, err := b.bare.count(ctx)
+	if err != nil {
+		return err
+	}
 	floor, err := b.startFloor(ctx)
 	if err != nil {
 		return err
@@ -134,6 +139,11 @@ func (b *bench) compare(ctx context.Context, o *operator, r *results) error {
 	if err := floor.stop(); err != nil {
 		return err
 	}
+	after, err := b.bare.count(ctx)
+	if err != nil {
+		return err
+	}
+	r.bare = after.since(before)
 	if r.worked, err = o.memory(ctx); err != nil {
 		return err
 	}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+)
+
+// tell emits an event for each condition that changed for better or worse.
+func (r *Reconciler) tell(before, after *v1alpha1.DefenderApp) {
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCredentialAccepted, v1alpha1.ConditionCredentialExpiring} {
+		was := apimeta.FindStatusCondition(before.Status.Conditions, kind)
+		is := apimeta.FindStatusCondition(after.Status.Conditions, kind)
+		if is == nil || is.Status == metav1.ConditionUnknown || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message {
+			continue
+		}
+		good := metav1.ConditionTrue
+		if kind == v1alpha1.ConditionCredentialExpiring {
+			good = metav1.ConditionFalse
+		}
+		switch {
+		case is.Status != good:
+			r.Events.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+		case was != nil && was.Status != good:
+			r.Events.Eventf(after, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", is.Message)
+		}
+	}
+	for _, c := range newlyRefused(before.Status.Credentials, after) {
+		r.Events.Eventf(after, nil, corev1.EventTypeWarning, c.Reason, "Reconcile",
+			"Entra ID refuses credential %s while another one works. The platform team must replace or remove it before that one ends.", c.Name)
+	}
+}
+
+// newlyRefused are the credentials that began to be refused while the application as a
+// whole goes on: no condition tells of them.
+func newlyRefused(before []v1alpha1.CredentialStatus, after *v1alpha1.DefenderApp) []v1alpha1.CredentialStatus {
+	if !apimeta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionCredentialAccepted) {
+		return nil
+	}
+	refused := func(c v1alpha1.CredentialStatus) bool { return c.Accepted != nil && !*c.Accepted }
+	var found []v1alpha1.CredentialStatus
+	for _, c := range after.Status.Credentials {
+		known := slices.ContainsFunc(before, func(b v1alpha1.CredentialStatus) bool {
+			return b.Name == c.Name && b.Fingerprint == c.Fingerprint && refused(b)
+		})
+		if refused(c) && !known {
+			found = append(found, c)
+		}
+	}
+	return found
+}

@@ -55,7 +55,7 @@ func refused(at, lastUsed time.Time) func(*keyring.Entry) {
 func unusable(reason string) func(*keyring.Entry) {
 	return func(e *keyring.Entry) {
 		e.Credential = credential.Credential{}
-		e.Err = &token.Fault{Reason: reason, Message: "Credential " + e.Name + " cannot be used."}
+		e.Err = &token.Fault{Reason: reason, Cure: token.ByPoll, Message: "Credential " + e.Name + " cannot be used."}
 	}
 }
 
@@ -83,7 +83,7 @@ func TestStatusOf_Conditions(t *testing.T) {
 			ready:   "False CredentialRefused: Entra ID refuses a.", accepted: "False CredentialRefused: Entra ID refuses a.",
 			stalled: "False AsExpected: Nothing in the cluster has to be edited until a new credential exists.",
 		},
-		"a credential that cannot be read": {
+		"a credential that is unusable": {
 			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable"))},
 			ready:   "False CredentialUnusable: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
 			stalled: "True CredentialUnusable: Credential a cannot be used.",

@@ -35,18 +35,31 @@ func (b *bench) conclude(r results) *report {
 	memoryRows(out, r, b.tenants)
 	b.paceRows(out, r)
 	restartRows(out, r.restart)
-	out.note("Refreshes were counted from the first tokens to the operator's end, with nothing under way at either; CPU in a window of %s, for operator and floor at the same time.", b.window)
+	notes(out, r, b.dueRate())
+	return out
+}
+
+// notes tell how the numbers came about and how far they can be trusted.
+func notes(out *report, r results, planned float64) {
+	out.note("Counts are exact: they were taken while nothing was under way. CPU is that of one window, in which the operator and the floor worked at the same time, each with an API server and an emulator of its own.")
 	for _, w := range []struct {
 		name string
 		window
 	}{{"operator", r.steady}, {"floor", r.floor}} {
 		out.note("Window of the %s: %.1f s, %d refreshes, %.1f per second (planned %.1f), cores %.0f %% busy.",
-			w.name, w.length.Seconds(), w.tokens, w.perSecond(), b.dueRate(), w.busy*100)
+			w.name, w.length.Seconds(), w.tokens, w.perSecond(), planned, w.busy*100)
 	}
-	out.note("Load average of the last minutes: %s.", loadAverages())
-	out.note("Other requests to the API server by all its clients: with the first tokens %s; with the refreshes %s; with the restart %s.",
-		others(r.fill.api), others(r.refreshes.api), others(r.restart.api))
-	return out
+	out.note("Load average of the last 1, 5 and 15 minutes: %s.", loadAverages())
+	const crowded = 0.9
+	if r.steady.busy > crowded || r.steady.perSecond() < crowded*planned || r.floor.perSecond() < crowded*planned {
+		out.note("THE MACHINE WAS TOO BUSY: times and lateness say little, and ratios less than they should.")
+	}
+	for _, phase := range []struct {
+		name     string
+		requests apiRequests
+	}{{"the first tokens", r.fill.api}, {"the refreshes", r.refreshes.api}, {"the restart", r.restart.api}, {"the floor", r.bare.api}} {
+		out.note("Other requests to the API server, of all its clients, with %s: %s.", phase.name, others(phase.requests))
+	}
 }
 
 // countRows compare counts that were taken while nothing was under way, so that they are exact.

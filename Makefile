@@ -94,4 +94,4 @@ control-plane: ## Build etcd, kube-apiserver, kube-controller-manager and kubect
 
 .PHONY: clean
 clean: ## Delete bin/ and what tests left behind; the cache of built programs stays
-	@rm -rf bin cover.out .demo
+	@rm -rf bin cover.out

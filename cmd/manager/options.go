@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -80,8 +81,8 @@ func (o *options) complete() error {
 		return fmt.Errorf("--authority-url: %w", err)
 	}
 	var problems []error
-	if o.requestsPerSec <= 0 {
-		problems = append(problems, errors.New("--token-requests-per-second must be above zero"))
+	if !(o.requestsPerSec > 0) || math.IsInf(o.requestsPerSec, 0) { // nor what is no number
+		problems = append(problems, errors.New("--token-requests-per-second must be above zero and finite"))
 	}
 	if o.concurrency < 1 {
 		problems = append(problems, errors.New("--concurrency must be at least 1"))

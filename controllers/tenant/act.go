@@ -185,6 +185,7 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 		}
 		p.attempts++
 		p.fault = res.fault
+		p.owed = p.owed || res.why == whyRequested
 		p.next = started.Add(delay(*res, p, started))
 		if res.fault.After > 0 {
 			p.next = ended.Add(res.fault.After)
@@ -193,5 +194,8 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 	if res.fault != nil && res.fault.Cure != token.ByWatch {
 		res.next = p.next
 	}
-	known.paces[name] = p
+	delete(known.paces, name) // most tenants are fine, and should cost no memory for it
+	if p.fault != nil {
+		known.paces[name] = p
+	}
 }

@@ -33,7 +33,7 @@ func (res result) judge(seen *observed, now time.Time, known *metav1.Condition) 
 	v := verdict{
 		ready:    condition{metav1.ConditionTrue, v1alpha1.ReasonTokensReady, "Every required Secret holds a token that works."},
 		consent:  res.consent(now, known),
-		degraded: condition{metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Tokens are renewed in good time."},
+		degraded: condition{metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Every token that works is renewed in good time."},
 		stalled:  condition{metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited."},
 	}
 	if res.fault != nil && stalls(res.fault.Reason) {

@@ -42,6 +42,7 @@ const (
 	whyUnfit     = "SpecChanged"
 	whyDue       = "Due"
 	whyRequested = "RefreshRequested"
+	whyOwed      = "RequestedRefreshFailed"
 )
 
 // decide chooses what to do about each token. It is pure: the same sight and the same
@@ -141,6 +142,8 @@ func (seen *observed) whyMint(s slot, now time.Time) string {
 		return whyUnfit
 	case !now.Before(seen.refreshAt(s, h)):
 		return whyDue
+	case s.pace.owed:
+		return whyOwed
 	}
 	return ""
 }

@@ -135,7 +135,7 @@ func TestWhatIsEmptiedAtItsEndIsWrittenOnceAndThenLeftAlone(t *testing.T) {
 	w.unchanged(kept)
 }
 
-// deletion of the grant and everything that narrows it.
+// revocations are what takes a token away from a grant that stays.
 func revocations(w *world) map[string]func(*v1alpha1.DefenderGrantSpec) {
 	return map[string]func(*v1alpha1.DefenderGrantSpec){
 		"the grant is of another app now":       func(s *v1alpha1.DefenderGrantSpec) { s.App = "another" },
@@ -789,15 +789,16 @@ func TestASecretThatChangesHandsWhileItsTokenIsRequestedIsLeftAlone(t *testing.T
 	t.Parallel()
 	w := newWorld(t)
 	w.ready()
-	var stolen *corev1.Secret
+	stolen := make(chan *corev1.Secret, 1)
 	w.entra.Inject(customer, emulator.Fault{Mutate: func(map[string]any) {
-		stolen = w.secret("contoso-xdr")
-		stolen.OwnerReferences = nil
-		w.must(w.Update(w.ctx, stolen))
+		secret := w.secret("contoso-xdr")
+		secret.OwnerReferences = nil
+		w.must(w.Update(w.ctx, secret))
+		stolen <- secret
 	}}, 1)
 	edit(w, w.tenant(), func(o *v1alpha1.DefenderTenant) { annotate(o, "refresh-requested", "now") })
 	w.promptly(situation{ready: "False SecretConflict", consent: "Unknown SecretConflict", degraded: "False", stalled: "True SecretConflict", kstatus: "Failed"})
-	w.unchanged(stolen)
+	w.unchanged(<-stolen)
 }
 
 func TestAGrantTakenAwayWhileATokenIsRequestedKeepsItOut(t *testing.T) {

@@ -57,6 +57,7 @@ type pace struct {
 	since    time.Time    // first of them
 	next     time.Time    // not before
 	fault    *token.Fault // the last of them
+	owed     bool         // a refresh that somebody asked for has not succeeded yet
 }
 
 func (m *memory) of(key types.NamespacedName, uid types.UID) *remembered {

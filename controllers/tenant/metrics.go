@@ -32,7 +32,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}),
 		soonest: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "defender_tenant_token_min_remaining_seconds",
-			Help: "Remaining life of the valid token that ends first, as the last sweep found it.",
+			Help: "Remaining life of the valid token that ends first, as the last sweep found it; +Inf without any.",
 		}),
 	}
 	registry.MustRegister(m.requests, m.writes, m.overdue, m.soonest)

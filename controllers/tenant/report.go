@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -137,6 +138,9 @@ func (r *Reconciler) tell(before, after *v1alpha1.DefenderTenant, out outcome) {
 		if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
 			continue
 		}
+		if kind == v1alpha1.ConditionDegraded && !apimeta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionReady) {
+			continue // with the token itself its failing renewal ends, which is no recovery
+		}
 		if text, warn := worthTelling(was, is); text != "" {
 			eventType := corev1.EventTypeNormal
 			if warn {
@@ -146,11 +150,13 @@ func (r *Reconciler) tell(before, after *v1alpha1.DefenderTenant, out outcome) {
 		}
 	}
 	for _, res := range out.results {
+		// The related Secret keeps two of them from being merged into one event.
+		related := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: after.Namespace, Name: res.slot.secretName}}
 		switch res.notice {
 		case "AccessRevoked":
-			r.Events.Eventf(after, nil, corev1.EventTypeWarning, res.notice, "Empty", "Secret %s was emptied: no DefenderGrant allows its token any more.", res.slot.secretName)
+			r.Events.Eventf(after, related, corev1.EventTypeWarning, res.notice, "Empty", "Secret %s was emptied: no DefenderGrant allows its token any more.", res.slot.secretName)
 		case "SecretRepaired":
-			r.Events.Eventf(after, nil, corev1.EventTypeWarning, res.notice, "Publish", "Secret %s was changed by somebody else; it holds a new token now.", res.slot.secretName)
+			r.Events.Eventf(after, related, corev1.EventTypeWarning, res.notice, "Publish", "Secret %s was changed by somebody else; it holds a new token now.", res.slot.secretName)
 		}
 	}
 }

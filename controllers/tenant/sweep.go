@@ -3,6 +3,7 @@ package tenant
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -75,16 +76,14 @@ func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
 		ctrl.LoggerFrom(ctx).Error(err, "Could not list Secrets for the sweep")
 		return
 	}
-	overdue, soonest := 0, time.Duration(0)
+	overdue, soonest := 0, math.Inf(1) // no token ends: no alert that asks for less than something
 	for i := range secrets.Items {
 		h := newHolding(&secrets.Items[i])
 		if !h.HasToken || h.State != v1alpha1.StateValid {
 			continue
 		}
 		left := h.life.ExpiresAt.Sub(now)
-		if soonest == 0 || left < soonest {
-			soonest = left
-		}
+		soonest = min(soonest, left.Seconds())
 		if late(h, now) {
 			overdue++
 			wakeOwner(q, h.secret, classify(left))
@@ -95,7 +94,7 @@ func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
 			add(q, client.ObjectKeyFromObject(tenant), urgencyNew)
 		}
 	})
-	r.Metrics.swept(overdue, soonest.Seconds())
+	r.Metrics.swept(overdue, soonest)
 }
 
 // late tells whether a renewal or an end is overdue. The annotation says when it was

@@ -135,3 +135,14 @@ const (
 	// ReasonRetirementAnnounced: Microsoft announced the end of an API in use.
 	ReasonRetirementAnnounced = "RetirementAnnounced"
 )
+
+// Reasons of events that no condition has. All other events carry the reason of the
+// condition that changed.
+const (
+	// EventAccessRevoked: a Secret was emptied because no DefenderGrant allows its token any more.
+	EventAccessRevoked = "AccessRevoked"
+	// EventSecretRepaired: a Secret that somebody else had changed holds a new token.
+	EventSecretRepaired = "SecretRepaired"
+	// EventRefreshRecovered: tokens are renewed again.
+	EventRefreshRecovered = "RefreshRecovered"
+)

@@ -40,7 +40,7 @@ func loadConfig(path string) (*rest.Config, error) {
 	return ctrl.GetConfig()
 }
 
-// awaitAPIServer waits until the API server answers. A replica that lost its lease while
+// awaitAPIServer waits until the API server answers or ctx ends, which is no error. A replica that lost its lease while
 // the API server was away would otherwise start, fail and start again until it is back.
 func awaitAPIServer(ctx context.Context, config *rest.Config) error {
 	client, err := discovery.NewDiscoveryClientForConfig(config)
@@ -49,7 +49,7 @@ func awaitAPIServer(ctx context.Context, config *rest.Config) error {
 	}
 	log := ctrl.Log.WithName("start")
 	waiting := false
-	return wait.PollUntilContextCancel(ctx, time.Second, true, func(context.Context) (bool, error) {
+	err = wait.PollUntilContextCancel(ctx, time.Second, true, func(context.Context) (bool, error) {
 		_, err := client.ServerVersion()
 		if err != nil && !waiting {
 			log.Info("Waiting for the API server", "host", config.Host, "cause", err.Error())
@@ -57,4 +57,8 @@ func awaitAPIServer(ctx context.Context, config *rest.Config) error {
 		}
 		return err == nil, nil
 	})
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
 }

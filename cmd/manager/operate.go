@@ -38,23 +38,9 @@ import (
 
 // operate wires the parts and runs until ctx ends.
 func operate(ctx context.Context, o options) error {
-	config, err := restConfig(o.kubeconfig)
-	if err != nil {
+	mgr, err := newManager(ctx, o)
+	if err != nil || ctx.Err() != nil {
 		return err
-	}
-	if err := awaitAPIServer(ctx, config); err != nil {
-		if ctx.Err() != nil {
-			return nil // told to stop while waiting
-		}
-		return err
-	}
-	scheme, err := newScheme()
-	if err != nil {
-		return err
-	}
-	mgr, err := ctrl.NewManager(config, managerOptions(o, scheme))
-	if err != nil {
-		return fmt.Errorf("make manager: %w", err)
 	}
 	credentials, err := credentialCache(mgr, o.ownNamespace)
 	if err != nil {
@@ -85,6 +71,26 @@ func operate(ctx context.Context, o options) error {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+// newManager waits for the API server first. Told to stop meanwhile, it makes none.
+func newManager(ctx context.Context, o options) (ctrl.Manager, error) {
+	config, err := restConfig(o.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitAPIServer(ctx, config); err != nil || ctx.Err() != nil {
+		return nil, err
+	}
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, scheme))
+	if err != nil {
+		return nil, fmt.Errorf("make manager: %w", err)
+	}
+	return mgr, nil
 }
 
 // managerOptions has the lease times of Kubernetes' own components, and gives the lease

@@ -318,8 +318,13 @@ func (s *stage) loud(t *testing.T) {
 	}
 	// Answers that are hard to bear.
 	for i, fault := range []entra.Fault{
-		{Status: 500, Body: canary}, {Truncate: 300}, {Opaque: true}, {ExpiresIn: entra.OmitExpiresIn}, {Claims: map[string]any{"tid": canary}},
-		{Body: `{"access_token":"` + canary + `","expires_in":"x"}`}, {Code: 7000215},
+		{Status: 500, Body: canary},
+		{Truncate: 300},
+		{Opaque: true},
+		{ExpiresIn: entra.OmitExpiresIn},
+		{Claims: map[string]any{"tid": canary}},
+		{Body: `{"access_token":"` + canary + `","expires_in":"x"}`},
+		{Code: 7000215},
 	} {
 		s.entra.Inject(customer, fault, 1)
 		asked := s.entra.CountRequests(entra.Token, "")

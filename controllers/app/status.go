@@ -74,40 +74,39 @@ type setter func(kind string, state metav1.ConditionStatus, reason, message stri
 
 // setReady also sets Stalled: without a usable credential somebody must edit something.
 func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
-	var refused, unusable *keyring.Entry
-	for i := range entries {
-		entry := &entries[i]
-		switch {
-		case entry.Err != nil:
-			if unusable == nil {
-				unusable = entry
-			}
-		case entry.Verdict != nil && entry.Verdict.Refused != nil:
-			if refused == nil {
-				refused = entry
-			}
-		default:
-			set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited.")
-			if app.Spec.Suspend {
-				set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "No token is requested with this application. The platform team ends that with spec.suspend: false.")
-				return
-			}
-			set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonCredentialReady, fmt.Sprintf("Credential %s can be used.", entry.Name))
-			return
-		}
-	}
+	set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited.")
+	usable, refused, unusable := sortOut(entries)
 	switch {
+	case usable != nil && app.Spec.Suspend:
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "No token is requested with this application. The platform team ends that with spec.suspend: false.")
+	case usable != nil:
+		set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonCredentialReady, fmt.Sprintf("Credential %s can be used.", usable.Name))
 	case refused != nil:
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialRefused, refused.Verdict.Refused.Message)
 		set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited until a new credential exists.")
 	case unusable != nil:
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, unusable.Err.Reason, unusable.Err.Message)
-		if unusable.Err.Cure == token.ByRetry {
-			set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited.")
-			return
+		if unusable.Err.Cure != token.ByRetry {
+			set(v1alpha1.ConditionStalled, metav1.ConditionTrue, unusable.Err.Reason, unusable.Err.Message)
 		}
-		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, unusable.Err.Reason, unusable.Err.Message)
 	}
+}
+
+// sortOut gives the first credential that can be used, the first that Entra ID refuses,
+// and the first that cannot be used at all.
+func sortOut(entries []keyring.Entry) (usable, refused, unusable *keyring.Entry) {
+	for i := range entries {
+		entry := &entries[i]
+		switch {
+		case entry.Err != nil:
+			unusable = cmp.Or(unusable, entry)
+		case entry.Verdict != nil && entry.Verdict.Refused != nil:
+			refused = cmp.Or(refused, entry)
+		default:
+			usable = cmp.Or(usable, entry)
+		}
+	}
+	return usable, refused, unusable
 }
 
 // setAccepted speaks of the credentials that Entra ID has judged.

@@ -84,7 +84,7 @@ func (r *Reconciler) perform(ctx context.Context, seen *observed, s slot, todo s
 	case empty:
 		r.rewrite(ctx, seen, &res, s.held.emptied(s, todo.state), known)
 		if todo.state == v1alpha1.StateAccessRevoked && s.held.HasToken {
-			res.notice = "AccessRevoked"
+			res.notice = v1alpha1.EventAccessRevoked
 		}
 	case mark:
 		r.markEnded(ctx, seen, &res, todo.state, known)
@@ -117,11 +117,11 @@ func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step
 	}
 	refreshAt := admitted.Life.RefreshAt(s.spec.RefreshAfterPercent, s.identity(seen.tenant))
 	r.publish(ctx, seen, &res, s, fill(s, issued, admitted, refreshAt), known)
-	if res.fault == nil {
+	if res.fault == nil && res.held.Claims != nil && res.held.Claims.ID == admitted.Claims.ID {
 		logf.FromContext(ctx).Info("Published token", "token", s.spec.Name, "secret", s.secretName, "why", todo.why,
 			"expiresAt", admitted.Life.ExpiresAt, "refreshAt", refreshAt, "tokenID", admitted.Claims.ID)
 		if todo.why == whyEdited {
-			res.notice = "SecretRepaired"
+			res.notice = v1alpha1.EventSecretRepaired
 		}
 	}
 	return res

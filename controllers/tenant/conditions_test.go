@@ -143,10 +143,18 @@ func TestStalls_MeansThatAnEditInTheClusterIsNeeded(t *testing.T) {
 func TestWorse_TheWorstRequiredTokenSpeaks(t *testing.T) {
 	// From the one that speaks over all others to the one that speaks last.
 	order := []condition{
-		{status: "False", reason: "AccessDenied"}, {status: "False", reason: "Suspended"}, {status: "False", reason: "TokenExpired"},
-		{status: "False", reason: "CredentialRefused"}, {status: "False", reason: "AppMisconfigured"}, {status: "False", reason: "ConsentRequired"},
-		{status: "False", reason: "ConsentWithdrawn"}, {status: "False", reason: "RolesMissing"}, {status: "False", reason: "ResourceNotProvisioned"},
-		{status: "False", reason: "EntraUnavailable"}, {status: "Unknown", reason: "AccessDenied"}, {status: "True", reason: "TokensReady"},
+		{status: "False", reason: "AccessDenied"},
+		{status: "False", reason: "Suspended"},
+		{status: "False", reason: "TokenExpired"},
+		{status: "False", reason: "CredentialRefused"},
+		{status: "False", reason: "AppMisconfigured"},
+		{status: "False", reason: "ConsentRequired"},
+		{status: "False", reason: "ConsentWithdrawn"},
+		{status: "False", reason: "RolesMissing"},
+		{status: "False", reason: "ResourceNotProvisioned"},
+		{status: "False", reason: "EntraUnavailable"},
+		{status: "Unknown", reason: "AccessDenied"},
+		{status: "True", reason: "TokensReady"},
 	}
 	for i, a := range order {
 		for j, b := range order {

@@ -157,7 +157,7 @@ func TestInvariant2_NothingSecretIsEverShown(t *testing.T) {
 	for i, fault := range garbage {
 		w.entra.Inject(customer, fault, 1)
 		w.ask(fmt.Sprint(i))
-		w.leap(10*time.Second, 10*time.Second) // the tenant's budget
+		w.leap(30*time.Second, 10*time.Second) // the tenant's budget fills
 	}
 	w.must(w.Get(w.ctx, key(w, "contoso"), &v1alpha1.DefenderTenant{}))
 
@@ -655,7 +655,7 @@ func TestInvariant8_WhileATokenRunsOutAttemptsAreDense(t *testing.T) {
 			w.leap(expires.Sub(w.clock.Now()), time.Second)
 			last, n := due, 0
 			for _, at := range append(w.attempts(due.Add(-time.Second)), expires) {
-				if gap := at.Sub(last); gap > 31*time.Second {
+				if gap := at.Sub(last); gap > 34*time.Second { // the clock goes on by seconds here
 					t.Errorf("no attempt for %v, from %v on", gap, last)
 				}
 				last = at
@@ -724,7 +724,8 @@ func TestInvariant9_NothingDeadStaysInASecret(t *testing.T) {
 		v1alpha1.TokenSpec{Name: "edited", API: v1alpha1.APIDefenderXDR})
 	looks, deadKept := 0, 0
 	granted := true
-	probe := func() {
+	// dead lists what must not be there. Only the operator moves meanwhile, not the clock.
+	dead := func() (found []string) {
 		t.Helper()
 		var list corev1.SecretList
 		w.must(w.List(w.ctx, &list, client.InNamespace(w.namespace)))
@@ -735,15 +736,29 @@ func TestInvariant9_NothingDeadStaysInASecret(t *testing.T) {
 			}
 			looks++
 			issued, _ := w.issued(raw)
-			dead := !w.clock.Now().Before(issued.Expires)
+			ended := !w.clock.Now().Before(issued.Expires)
 			switch {
 			case !granted:
-				t.Errorf("at %v Secret %s holds a token that no grant allows", w.clock.Now(), secret.Name)
-			case dead && secret.Name == "contoso-keep" && string(secret.Data["state"]) != "Valid":
+				found = append(found, secret.Name+" holds a token that no grant allows")
+			case ended && secret.Name == "contoso-keep" && string(secret.Data["state"]) != "Valid":
 				deadKept++
-			case dead:
-				t.Errorf("at %v Secret %s still holds a token that ended at %v, and says %s", w.clock.Now(), secret.Name, issued.Expires, secret.Data["state"])
+			case ended:
+				found = append(found, fmt.Sprintf("%s holds a token that ended at %v, and says %s", secret.Name, issued.Expires, secret.Data["state"]))
 			}
+		}
+		return found
+	}
+	probe := func() {
+		t.Helper()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		found := dead()
+		for tries := 0; len(found) > 0 && tries < 2000; tries++ { // its timer has fired, its worker may need a moment
+			<-tick.C
+			found = dead()
+		}
+		if len(found) > 0 {
+			t.Errorf("at %v: %v", w.clock.Now(), found)
 		}
 	}
 	probed := func(d time.Duration) {

@@ -7,9 +7,7 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -129,53 +127,4 @@ func earliest(a, b *metav1.Time) *metav1.Time {
 		return b
 	}
 	return a
-}
-
-// tell emits events for what changed, never for what merely went on.
-func (r *Reconciler) tell(before, after *v1alpha1.DefenderTenant, out outcome) {
-	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionDegraded, v1alpha1.ConditionConsentGranted} {
-		was, is := find(before.Status.Conditions, kind), find(after.Status.Conditions, kind)
-		if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
-			continue
-		}
-		if kind == v1alpha1.ConditionDegraded && !apimeta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionReady) {
-			continue // with the token itself its failing renewal ends, which is no recovery
-		}
-		if text, warn := worthTelling(was, is); text != "" {
-			eventType := corev1.EventTypeNormal
-			if warn {
-				eventType = corev1.EventTypeWarning
-			}
-			r.Events.Eventf(after, nil, eventType, text, "Reconcile", "%s", is.Message)
-		}
-	}
-	for _, res := range out.results {
-		// The related Secret keeps two of them from being merged into one event.
-		related := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: after.Namespace, Name: res.slot.secretName}}
-		switch res.notice {
-		case "AccessRevoked":
-			r.Events.Eventf(after, related, corev1.EventTypeWarning, res.notice, "Empty", "Secret %s was emptied: no DefenderGrant allows its token any more.", res.slot.secretName)
-		case "SecretRepaired":
-			r.Events.Eventf(after, related, corev1.EventTypeWarning, res.notice, "Publish", "Secret %s was changed by somebody else; it holds a new token now.", res.slot.secretName)
-		}
-	}
-}
-
-// worthTelling is the reason of an event for a change of a condition, or nothing.
-func worthTelling(was, is *metav1.Condition) (reason string, warn bool) {
-	good := metav1.ConditionTrue
-	if is.Type == v1alpha1.ConditionDegraded {
-		good = metav1.ConditionFalse
-	}
-	switch {
-	case is.Status == good && (is.Type == v1alpha1.ConditionReady || was != nil && was.Status != good):
-		if is.Type == v1alpha1.ConditionDegraded {
-			return "RefreshRecovered", false
-		}
-		return is.Reason, false
-	case is.Type == v1alpha1.ConditionReady, is.Type == v1alpha1.ConditionDegraded && is.Status == metav1.ConditionTrue,
-		is.Reason == v1alpha1.ReasonConsentWithdrawn:
-		return is.Reason, true
-	}
-	return "", false
 }

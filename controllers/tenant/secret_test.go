@@ -50,11 +50,11 @@ func filled(formats ...v1alpha1.Format) *corev1.Secret {
 	return secret
 }
 
-func strip(t testing.TB, secret *corev1.Secret) *corev1.Secret {
-	t.Helper()
+func strip(tb testing.TB, secret *corev1.Secret) *corev1.Secret {
+	tb.Helper()
 	stripped, err := StripSecret(secret.DeepCopy())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return stripped.(*corev1.Secret)
 }
@@ -184,9 +184,9 @@ func TestWriteTo_LeavesWhatOthersWriteInMetadata(t *testing.T) {
 }
 
 // intact tells what the operator thinks of a Secret.
-func intact(t testing.TB, secret *corev1.Secret) bool {
-	t.Helper()
-	return newHolding(strip(t, secret)).Intact
+func intact(tb testing.TB, secret *corev1.Secret) bool {
+	tb.Helper()
+	return newHolding(strip(tb, secret)).Intact
 }
 
 func TestDigest_NoticesEverySingleByte(t *testing.T) {
@@ -334,14 +334,14 @@ func TestStripSecret_KeepsNothingThatCouldBeUsed(t *testing.T) {
 }
 
 // assertNoPartOf looks for pieces of the token, as it is and encoded once more.
-func assertNoPartOf(t testing.TB, secret *corev1.Secret, text []byte) {
-	t.Helper()
+func assertNoPartOf(tb testing.TB, secret *corev1.Secret, text []byte) {
+	tb.Helper()
 	const piece = 24
 	jwt := secret.Data["token"]
 	for i := 0; i+piece <= len(jwt); i++ {
 		part := jwt[i : i+piece]
 		if bytes.Contains(text, part) || bytes.Contains(text, []byte(base64.StdEncoding.EncodeToString(part))) {
-			t.Fatalf("%q of the token is still there", part)
+			tb.Fatalf("%q of the token is still there", part)
 		}
 	}
 }

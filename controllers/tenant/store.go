@@ -94,7 +94,8 @@ func (r *Reconciler) rewrite(ctx context.Context, seen *observed, res *result, c
 			r.wrote(ctx, seen, res, secret, err, known)
 			return
 		}
-		if fault := r.reread(ctx, seen, res, c, secret); fault != nil {
+		settled, fault := r.reread(ctx, seen, res, c, secret)
+		if settled || fault != nil {
 			res.fault = fault
 			return
 		}
@@ -119,28 +120,27 @@ func (r *Reconciler) overwrite(ctx context.Context, secret *corev1.Secret) error
 }
 
 // reread prepares another try after a conflict. The token in hand still goes in, unless
-// the Secret is no longer ours or already holds one that ends later.
-func (r *Reconciler) reread(ctx context.Context, seen *observed, res *result, c contents, secret *corev1.Secret) *token.Fault {
+// the Secret is no longer ours. Where another operator put in one that ends later, the
+// matter is settled: that one is as good.
+func (r *Reconciler) reread(ctx context.Context, seen *observed, res *result, c contents, secret *corev1.Secret) (settled bool, fault *token.Fault) {
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
-		return writeFault(err, secret.Namespace, secret.Name)
+		return false, writeFault(err, secret.Namespace, secret.Name)
 	}
 	if !ownedBy(secret, seen.tenant) {
-		return conflict(seen.tenant, secret.Name)
+		return false, conflict(seen.tenant, secret.Name)
 	}
 	current := secret.DeepCopy()
 	if _, err := StripSecret(current); err != nil {
-		return writeFault(err, secret.Namespace, secret.Name)
+		return false, writeFault(err, secret.Namespace, secret.Name)
 	}
 	h := newHolding(current)
 	mine := c.annotations[v1alpha1.ExpiresAtAnnotation]
 	if res.slot.fits(h) && h.secret.Annotations[v1alpha1.ExpiresAtAnnotation] > mine {
 		res.held = h
-		return &token.Fault{
-			Reason: v1alpha1.ReasonWriteFailed, Actor: token.ActorNobody, Cure: token.ByRetry,
-			Message: fmt.Sprintf("Secret %s/%s already holds a token that ends later.", secret.Namespace, secret.Name),
-		}
+		logf.FromContext(ctx).Info("Left the token of another operator, which ends later", "secret", secret.Name)
+		return true, nil
 	}
-	return nil
+	return false, nil
 }
 
 // wrote takes the answer of the API server to a write into the result.

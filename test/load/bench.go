@@ -37,11 +37,11 @@ func measure(ctx context.Context, s settings) (result *report, err error) {
 	}
 	b := &bench{settings: s, dir: dir, began: time.Now()}
 	if b.logs == "" {
-		b.logs = dir
+		b.logs = filepath.Join(dir, "logs")
 	}
 	defer func() {
 		err = errors.Join(err, b.end())
-		if err == nil || b.logs != dir || ctx.Err() != nil { // otherwise the logs tell why
+		if err == nil || s.logs != "" || ctx.Err() != nil { // otherwise the logs tell why
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"k8s.io/klog/v2"
@@ -19,6 +20,11 @@ import (
 
 // version is stamped by the build.
 var version = "dev"
+
+// collectAt is how much the heap may grow before garbage is collected, in percent. Most of
+// the heap is cache that lives long; collecting early costs little and saves a third of
+// the memory. The variable GOGC overrides it.
+const collectAt = 40
 
 func main() {
 	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -36,6 +42,9 @@ func run(args []string) error {
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
 
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	log.WithName("start").Info("Starting", "version", version, "namespace", options.ownNamespace)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

@@ -136,32 +136,8 @@ func TestInvariant2_NothingSecretIsEverShown(t *testing.T) {
 	defer func() { w.operator = nil }()
 	w.settled(10 * time.Hour)
 
-	garbage := slices.Collect(maps.Values(wrongAnswers(w)))
-	for _, offset := range []int{-1, 1, 16, 40, 64, 100, 300, 900, 1100, 1300} {
-		garbage = append(garbage, emulator.Fault{Truncate: offset})
-	}
-	for _, code := range []int{7000215, 700016, 7000229, 90002, 50011, 90033, 53003, 99999999} {
-		garbage = append(garbage, emulator.Fault{Code: code}, emulator.Fault{Code: code, Error: canary, Status: 500})
-	}
-	for _, status := range []int{200, 400, 401, 403, 429, 503} {
-		garbage = append(garbage,
-			emulator.Fault{Status: status, Body: "<html><title>" + canary + "</title></html>", RetryAfter: canary},
-			emulator.Fault{Status: status, Body: `{"error":"` + canary + `","error_description":"AADSTS` + canary + `","error_codes":["` + canary + `"],"trace_id":"` + canary + `","correlation_id":"` + canary + `"}`},
-			emulator.Fault{Status: status, Body: `{"access_token":{"` + canary + `":1},"expires_in":3599}`},
-			emulator.Fault{Status: status, Body: canary})
-	}
-	garbage = append(garbage,
-		emulator.Fault{Location: "https://" + canary + ".example/" + canary}, emulator.Fault{Pad: 1 << 20}, emulator.Fault{GzipBomb: 1 << 20},
-		emulator.Fault{Reset: true}, emulator.Fault{Claims: map[string]any{"uti": strings.Repeat("x", 100), "tid": canary}},
-		emulator.Fault{Claims: map[string]any{"aud": canary, "appid": canary, "tid": map[string]any{canary: canary}}})
-	for i, fault := range garbage {
-		w.entra.Inject(customer, fault, 1)
-		w.ask(fmt.Sprint(i))
-		w.leap(30*time.Second, 10*time.Second) // the tenant's budget fills
-	}
-	w.must(w.Get(w.ctx, key(w, "contoso"), &v1alpha1.DefenderTenant{}))
-
-	// A certificate in place of the client secret: a good one, then one of a wrong key.
+	// A certificate in place of the client secret: a good one, then one of a wrong key. It
+	// comes first, because MSAL signs by the real clock.
 	certPEM, keyPEM, cert := newCertificate(t)
 	w.entra.AddCertificate(clientID, cert)
 	w.create(&corev1.Secret{
@@ -185,6 +161,33 @@ func TestInvariant2_NothingSecretIsEverShown(t *testing.T) {
 		edit(w, w.tenant(), func(o *v1alpha1.DefenderTenant) { annotate(o, "refresh-requested", fmt.Sprint("wrong-key-", i)) })
 		w.eventually("a wrong key is reported", func() bool { return w.reason("xdr") == "CredentialUnusable" })
 		w.leap(15*time.Second, 15*time.Second)
+	}
+	edit(w, w.newApp(), func(a *v1alpha1.DefenderApp) { a.Spec = w.newApp().Spec })
+	w.shown(w.newApp())
+	w.expect(allGood)
+
+	garbage := slices.Collect(maps.Values(wrongAnswers(w)))
+	for _, offset := range []int{-1, 1, 16, 40, 64, 100, 300, 900, 1100, 1300} {
+		garbage = append(garbage, emulator.Fault{Truncate: offset})
+	}
+	for _, code := range []int{7000215, 700016, 7000229, 90002, 50011, 90033, 53003, 99999999} {
+		garbage = append(garbage, emulator.Fault{Code: code}, emulator.Fault{Code: code, Error: canary, Status: 500})
+	}
+	for _, status := range []int{200, 400, 401, 403, 429, 503} {
+		garbage = append(garbage,
+			emulator.Fault{Status: status, Body: "<html><title>" + canary + "</title></html>", RetryAfter: canary},
+			emulator.Fault{Status: status, Body: `{"error":"` + canary + `","error_description":"AADSTS` + canary + `","error_codes":["` + canary + `"],"trace_id":"` + canary + `","correlation_id":"` + canary + `"}`},
+			emulator.Fault{Status: status, Body: `{"access_token":{"` + canary + `":1},"expires_in":3599}`},
+			emulator.Fault{Status: status, Body: canary})
+	}
+	garbage = append(garbage,
+		emulator.Fault{Location: "https://" + canary + ".example/" + canary}, emulator.Fault{Pad: 1 << 20}, emulator.Fault{GzipBomb: 1 << 20},
+		emulator.Fault{Reset: true}, emulator.Fault{Claims: map[string]any{"uti": strings.Repeat("x", 100), "tid": canary}},
+		emulator.Fault{Claims: map[string]any{"aud": canary, "appid": canary, "tid": map[string]any{canary: canary}}})
+	for i, fault := range garbage {
+		w.entra.Inject(customer, fault, 1)
+		w.ask(fmt.Sprint(i))
+		w.leap(30*time.Second, 10*time.Second) // the tenant's budget fills
 	}
 	pieces := []string{"PRIVATE KEY"}
 	for _, text := range [][]byte{keyPEM, otherKey} {

@@ -307,8 +307,9 @@ func TestWithoutAGrantThereIsNoRequestAndNoLink(t *testing.T) {
 	w.promptly(denied)
 	grant := w.grant()
 	w.promptly(allGood)
-	w.must(w.Delete(w.ctx, w.tenant()))
-	w.eventually("the DefenderTenant is gone", func() bool { return w.Get(w.ctx, key(w, "contoso"), &v1alpha1.DefenderTenant{}) != nil })
+	first := w.tenant()
+	w.must(w.Delete(w.ctx, first))
+	w.shown(first)
 	requests := w.requests()
 
 	other := []string{"33333333-3333-3333-3333-333333333333"}

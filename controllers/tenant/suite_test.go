@@ -3,6 +3,7 @@ package tenant_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 func runSuite(m *testing.M) (int, error) {
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
+	if onlyFuzz() {
+		return m.Run(), nil
+	}
 	var err error
 	plane, err = cluster.Start(context.Background(), cluster.Options{ControllerManager: true})
 	if errors.Is(err, cluster.ErrNoControllerManager) {
@@ -40,4 +44,11 @@ func runSuite(m *testing.M) (int, error) {
 	}
 	code := m.Run()
 	return code, plane.Stop()
+}
+
+// onlyFuzz tells whether nothing but a fuzz target runs. It needs no cluster, and each of
+// its worker processes would start one.
+func onlyFuzz() bool {
+	flag.Parse()
+	return flag.Lookup("test.fuzz").Value.String() != "" && flag.Lookup("test.run").Value.String() == "^$"
 }

@@ -334,14 +334,18 @@ func TestStripSecret_KeepsNothingThatCouldBeUsed(t *testing.T) {
 }
 
 // assertNoPartOf looks for pieces of the token, as it is and encoded once more.
-func assertNoPartOf(tb testing.TB, secret *corev1.Secret, text []byte) {
-	tb.Helper()
+func assertNoPartOf(t testing.TB, secret *corev1.Secret, text []byte) {
+	t.Helper()
+	assertNoPiece(t, secret.Data["token"], text)
+}
+
+func assertNoPiece(t testing.TB, of, text []byte) {
+	t.Helper()
 	const piece = 24
-	jwt := secret.Data["token"]
-	for i := 0; i+piece <= len(jwt); i++ {
-		part := jwt[i : i+piece]
+	for i := 0; i+piece <= len(of); i++ {
+		part := of[i : i+piece]
 		if bytes.Contains(text, part) || bytes.Contains(text, []byte(base64.StdEncoding.EncodeToString(part))) {
-			tb.Fatalf("%q of the token is still there", part)
+			t.Fatalf("%q of the token is still there", part)
 		}
 	}
 }
@@ -426,8 +430,9 @@ func FuzzStripSecret(f *testing.F) {
 		if !apiequality.Semantic.DeepEqual(strip(t, stripped), stripped) {
 			t.Fatal("stripping twice changes something")
 		}
-		if claims, err := token.Parse(redacted.New(string(secret.Data["token"]))); err == nil && !slices.Contains(claims.Roles, string(raw)) {
-			assertNoPartOf(t, secret, stripped.Data[factsKey])
+		// Of a token that can be read the claims are kept, and its last part may hold the same text.
+		if parts := bytes.Split(secret.Data["token"], []byte(".")); len(parts) == 3 {
+			assertNoPiece(t, parts[1], stripped.Data[factsKey])
 		}
 		if as := filled(); !apiequality.Semantic.DeepEqual(as, secret) && newHolding(stripped).Intact {
 			t.Fatal("an edit goes unnoticed")

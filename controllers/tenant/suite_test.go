@@ -20,6 +20,7 @@ import (
 var plane *cluster.Cluster
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	code, err := runSuite(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -49,6 +50,5 @@ func runSuite(m *testing.M) (int, error) {
 // onlyFuzz tells whether nothing but a fuzz target runs. It needs no cluster, and each of
 // its worker processes would start one.
 func onlyFuzz() bool {
-	flag.Parse()
 	return flag.Lookup("test.fuzz").Value.String() != "" && flag.Lookup("test.run").Value.String() == "^$"
 }

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -21,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/controllers/app"
@@ -57,14 +59,14 @@ func operate(ctx context.Context, o options) error {
 		Gate: token.Gate{MinLifetime: o.minTokenLifetime}, Clock: clock.RealClock{},
 		Events: mgr.GetEventRecorder("defender-tenant-operator"), Metrics: tenant.NewMetrics(metrics.Registry),
 	}
-	if err := tenants.Setup(ctx, mgr, credentials, controller.Options{MaxConcurrentReconciles: o.concurrency}); err != nil {
+	if err := tenants.Setup(ctx, mgr, credentials, controllerOptions(o.concurrency)); err != nil {
 		return err
 	}
 	apps := &app.Reconciler{
 		Client: mgr.GetClient(), Keyring: keys, Catalog: o.catalog, Clock: clock.RealClock{},
 		Events: mgr.GetEventRecorder("defender-tenant-operator"), Judged: judged,
 	}
-	if err := apps.Setup(mgr, credentials, controller.Options{}); err != nil {
+	if err := apps.Setup(mgr, credentials, controllerOptions(1)); err != nil {
 		return err
 	}
 	if err := errors.Join(mgr.AddHealthzCheck("process", healthz.Ping), mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), credentials))); err != nil {
@@ -144,6 +146,15 @@ func metricsOptions(address string) server.Options {
 	return server.Options{BindAddress: address, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization}
 }
 
+// controllerOptions bound the wait after a failed write. The default doubles up to 17
+// minutes, longer than most tokens have left.
+func controllerOptions(concurrency int) controller.Options {
+	return controller.Options{
+		MaxConcurrentReconciles: concurrency,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Second, 30*time.Second),
+	}
+}
+
 // credentialCache sees the Secrets of the operator's own namespace and no others.
 func credentialCache(mgr ctrl.Manager, namespace string) (cache.Cache, error) {
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
@@ -154,8 +165,15 @@ func credentialCache(mgr ctrl.Manager, namespace string) (cache.Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make cache of credentials: %w", err)
 	}
-	return c, mgr.Add(c)
+	return c, mgr.Add(everyReplica{c})
 }
+
+// everyReplica makes a cache start on replicas that do not lead, too: they are ready to
+// take over only once they have it.
+type everyReplica struct{ cache.Cache }
+
+// NeedLeaderElection tells the manager not to wait.
+func (everyReplica) NeedLeaderElection() bool { return false }
 
 // notify tells the controller of applications, or leaves it to its next look if that has
 // more to do than it can take.

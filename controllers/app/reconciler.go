@@ -92,7 +92,7 @@ func nextLook(entries []keyring.Entry) time.Duration {
 func (r *Reconciler) Setup(mgr ctrl.Manager, secrets cache.Cache, options controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("defenderapp").
-		For(&v1alpha1.DefenderApp{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.DefenderApp{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: changed})).
 		WatchesRawSource(source.Kind(secrets, &corev1.Secret{},
 			handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, s *corev1.Secret) []reconcile.Request {
 				return r.users(ctx, s.Name)
@@ -100,6 +100,12 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, secrets cache.Cache, options contro
 		WatchesRawSource(source.Channel(r.Judged, &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
 		Complete(r)
+}
+
+// changed tells whether a DefenderApp says something else than before, or is another one
+// of the same name. Our own status writes are neither.
+func changed(e event.UpdateEvent) bool {
+	return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || e.ObjectOld.GetUID() != e.ObjectNew.GetUID()
 }
 
 // users are the applications that keep a credential in a Secret.

@@ -74,8 +74,12 @@ type setter func(kind string, state metav1.ConditionStatus, reason, message stri
 
 // setReady also sets Stalled: without a usable credential somebody must edit something.
 func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
-	set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited.")
 	usable, refused, unusable := sortOut(entries)
+	if usable == nil && refused == nil && unusable != nil && unusable.Err.Cure != token.ByRetry {
+		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, unusable.Err.Reason, unusable.Err.Message)
+	} else {
+		set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited.")
+	}
 	switch {
 	case usable != nil && app.Spec.Suspend:
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "No token is requested with this application. The platform team ends that with spec.suspend: false.")
@@ -83,12 +87,8 @@ func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
 		set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonCredentialReady, fmt.Sprintf("Credential %s can be used.", usable.Name))
 	case refused != nil:
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialRefused, refused.Verdict.Refused.Message)
-		set(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "Nothing in the cluster has to be edited until a new credential exists.")
 	case unusable != nil:
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, unusable.Err.Reason, unusable.Err.Message)
-		if unusable.Err.Cure != token.ByRetry {
-			set(v1alpha1.ConditionStalled, metav1.ConditionTrue, unusable.Err.Reason, unusable.Err.Message)
-		}
 	}
 }
 

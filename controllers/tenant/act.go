@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -14,21 +15,23 @@ import (
 
 // result is how one token stands after the pass.
 type result struct {
-	slot   slot
-	did    verb
-	why    string       // of a mint
-	asked  bool         // Entra ID was asked
-	held   *holding     // what the Secret holds now, nil: there is none
-	fault  *token.Fault // why it is not better
-	next   time.Time    // when the next attempt may be made, zero if none is planned
-	notice string       // what to tell people beyond the conditions, or nothing
+	slot       slot
+	did        verb
+	why        string       // of a mint
+	asked      bool         // Entra ID was asked
+	overBudget bool         // Entra ID was not asked, because the tenant asked too often
+	held       *holding     // what the Secret holds now, nil: there is none
+	fault      *token.Fault // why it is not better
+	next       time.Time    // when the next attempt may be made, zero if none is planned
+	notice     string       // what to tell people beyond the conditions, or nothing
 }
 
 // outcome is how the whole object stands after the pass.
 type outcome struct {
-	seen    *observed
-	results []result
-	handled request
+	seen     *observed
+	results  []result
+	handled  request
+	leftover bool // a Secret that nobody wants could not be deleted
 }
 
 // act carries out the steps. Each token stands alone: what befalls one is no reason to
@@ -37,31 +40,46 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	key := client.ObjectKeyFromObject(seen.tenant)
 	known := r.memory.of(key, seen.tenant.UID)
 	out := outcome{seen: seen, handled: seen.done, results: make([]result, len(steps))}
-	attempted := false
-	for i, s := range seen.slots {
-		out.results[i] = r.perform(ctx, seen, s, steps[i], known)
-		attempted = attempted || out.results[i].asked
-		out.results[i].did, out.results[i].why = steps[i].do, steps[i].why
-		known.note(&out.results[i], seen.inputs(), started, r.Clock.Now())
+	for i := range promptFirst(steps) {
+		res := r.perform(ctx, seen, seen.slots[i], steps[i], known)
+		res.did, res.why = steps[i].do, steps[i].why
+		known.note(&res, seen.inputs(), started, r.Clock.Now())
+		out.results[i] = res
 	}
-	if attempted || out.nothingToAsk(steps) {
+	if out.answered() {
 		out.handled = seen.asked
 	}
 	known.handled = out.handled
-	r.sweepSpare(ctx, seen, out.results)
+	out.leftover = r.sweepSpare(ctx, seen, out.results)
 	r.memory.setFailing(known, out.failing())
 	return out
 }
 
-// nothingToAsk tells whether a refresh request came to an end without a request to Entra
-// ID because none may be made: it is answered by the conditions.
-func (out outcome) nothingToAsk(steps []step) bool {
-	for i, s := range steps {
-		if s.do != keep || out.results[i].fault == nil {
-			return false
+// promptFirst gives the positions of the steps in the order of work: what needs no answer
+// from Entra ID does not wait for one.
+func promptFirst(steps []step) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, asking := range []bool{false, true} {
+			for i, s := range steps {
+				if (s.do == mint) == asking && !yield(i) {
+					return
+				}
+			}
 		}
 	}
-	return true
+}
+
+// answered tells whether a refresh request came to an end: Entra ID was asked, or it may
+// not be asked and the conditions say why. Only a spent budget leaves it open.
+func (out outcome) answered() bool {
+	answered := true
+	for _, res := range out.results {
+		if res.asked {
+			return true
+		}
+		answered = answered && res.fault != nil && !res.overBudget
+	}
+	return answered
 }
 
 func (out outcome) failing() bool {
@@ -104,7 +122,7 @@ func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step
 	res := result{slot: s, held: s.held}
 	if s.held == nil {
 		found, fault := r.lookup(ctx, seen.tenant, s.secretName)
-		if fault != nil || found != nil && s.fits(found) && todo.why != whyRequested {
+		if fault != nil || found != nil && s.fits(found) && todo.why != whyRequested && r.Clock.Now().Before(seen.refreshAt(s, found)) {
 			res.held, res.fault = found, fault
 			return res
 		}
@@ -115,7 +133,7 @@ func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step
 		res.fault = fault
 		return res
 	}
-	refreshAt := admitted.Life.RefreshAt(s.spec.RefreshAfterPercent, s.identity(seen.tenant))
+	refreshAt := admitted.Life.RefreshAt(s.spec.RefreshAfterPercent, s.identity)
 	r.publish(ctx, seen, &res, s, fill(s, issued, admitted, refreshAt), known)
 	if res.fault == nil && res.held.Claims != nil && res.held.Claims.ID == admitted.Claims.ID {
 		logf.FromContext(ctx).Info("Published token", "token", s.spec.Name, "secret", s.secretName, "why", todo.why,
@@ -145,7 +163,8 @@ func endsNoLater(s slot, why string, fresh token.Admitted, now time.Time) *token
 func (r *Reconciler) stillWanted(ctx context.Context, seen *observed, s slot, fresh token.Admitted) *token.Fault {
 	current := &v1alpha1.DefenderTenant{}
 	err := r.Get(ctx, types.NamespacedName{Namespace: seen.tenant.Namespace, Name: seen.tenant.Name}, current)
-	if err != nil || current.UID != seen.tenant.UID || !current.DeletionTimestamp.IsZero() || current.Spec.TenantID != s.want.TenantID {
+	if err != nil || current.UID != seen.tenant.UID || !current.DeletionTimestamp.IsZero() ||
+		current.Spec.TenantID != s.want.TenantID || current.Spec.App != seen.tenant.Spec.App {
 		return &token.Fault{
 			Reason: v1alpha1.ReasonWriteFailed, Actor: token.ActorNobody, Cure: token.ByRetry, Cause: err,
 			Message: "The DefenderTenant changed while its token was requested; the token was not published.",

@@ -43,7 +43,8 @@ func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *rem
 	for {
 		now := r.Clock.Now()
 		if !known.budget.AllowN(now, 1) {
-			return token.Issued{}, overBudget(cmp.Or(fault, s.pace.fault), s.identity(seen.tenant))
+			res.overBudget = !res.asked
+			return token.Issued{}, overBudget(cmp.Or(fault, s.pace.fault), s.identity)
 		}
 		res.asked = true
 		issued, err := r.Tokens.Acquire(ctx, token.Request{

@@ -146,8 +146,11 @@ func setConditions(conditions *[]metav1.Condition, tenant *v1alpha1.DefenderTena
 	folded := verdict{}
 	for _, res := range out.results {
 		v := res.judge(out.seen, now, known)
-		if len(out.results) > 1 {
+		if consent := v.consent; len(out.results) > 1 {
 			v = v.named(res.slot.spec.Name)
+			if known != nil && consent.message == known.Message {
+				v.consent = consent // carried over with whatever name it has
+			}
 		}
 		if !res.slot.spec.Optional {
 			folded.ready = worse(folded.ready, v.ready, metav1.ConditionTrue)

@@ -63,14 +63,16 @@ func (seen *observed) decideSlot(s slot, now time.Time) step {
 	}
 	why := seen.whyMint(s, now)
 	switch {
+	case !seen.tenant.DeletionTimestamp.IsZero():
+		return step{do: keep} // its Secrets follow it; until then they still end in time
+	case s.held == nil && s.donor != nil:
+		return step{do: move, why: why}
 	case s.refusal != nil:
 		return step{do: keep, fault: s.refusal}
 	case seen.suspended() != nil:
 		return step{do: keep, fault: seen.suspended()}
 	case why == "":
 		return step{do: keep}
-	case s.held == nil && s.donor != nil && why != whyRequested:
-		return step{do: move, why: why}
 	case why != whyRequested && now.Before(s.pace.next):
 		return step{do: keep, fault: s.pace.fault}
 	default:
@@ -78,8 +80,8 @@ func (seen *observed) decideSlot(s slot, now time.Time) step {
 	}
 }
 
-// end decides whether what is held has to go: access revoked, or life over. An ending
-// takes a pass of its own, so that no slow answer of Entra ID can hold it up.
+// end decides whether what is held has to go: access revoked, or life over. The token that
+// ends is not renewed in the same pass, so that no slow answer of Entra ID can hold it up.
 func (seen *observed) end(s slot, now time.Time) (step, bool) {
 	h := s.held
 	switch {
@@ -150,7 +152,7 @@ func (seen *observed) whyMint(s slot, now time.Time) string {
 
 // refreshAt is when a held token is due.
 func (seen *observed) refreshAt(s slot, h *holding) time.Time {
-	return h.life.RefreshAt(s.spec.RefreshAfterPercent, s.identity(seen.tenant))
+	return h.life.RefreshAt(s.spec.RefreshAfterPercent, s.identity)
 }
 
 // suspended says who suspended requests, or nothing.

@@ -66,6 +66,7 @@ func goodSlot() slot {
 			RefreshAfterPercent: 50, OnExpiry: v1alpha1.ExpiryClear,
 		},
 		secretName: "contoso-xdr",
+		identity:   "uid-of-contoso/xdr",
 		target:     cloud.Target{API: v1alpha1.APIDefenderXDR, Resource: xdrURI, Audiences: []string{xdrURI}, APIURL: xdrURI},
 		want: token.Want{
 			TenantID: customerID, ClientID: partnerID, Resource: xdrURI, Audiences: []string{xdrURI},
@@ -109,6 +110,7 @@ func TestDecide_DoesOneThingAboutAToken(t *testing.T) {
 	forbid := func(_ *observed, s *slot) { s.permitted, s.refusal = false, denied() }
 	edit := func(_ *observed, s *slot) { s.held.Intact = false }
 	unparsable := func(_ *observed, s *slot) { s.held.Intact, s.held.Claims = false, nil }
+	leave := func(seen *observed, _ *slot) { at := metav1.NewTime(noon()); seen.tenant.DeletionTimestamp = &at }
 	drained := func(state v1alpha1.SecretState) change {
 		return func(_ *observed, s *slot) { s.held.HasToken, s.held.Claims, s.held.State = false, nil, state }
 	}
@@ -138,7 +140,11 @@ func TestDecide_DoesOneThingAboutAToken(t *testing.T) {
 		"a suspended app stops the renewal":                             {at: due, changes: []change{func(seen *observed, _ *slot) { seen.app.Spec.Suspend = true }}, want: step{do: keep}, fault: "Suspended"},
 		"a suspension stops a requested refresh":                        {at: soon, changes: []change{suspend, ask}, want: step{do: keep}, fault: "Suspended"},
 		"a token under a former name is moved":                          {at: soon, changes: []change{donate}, want: step{do: move, why: "SecretMissing"}},
-		"a requested refresh mints where a token could be moved":        {at: soon, changes: []change{donate, ask}, want: step{do: mint, why: "RefreshRequested"}},
+		"a token is moved before a requested refresh":                   {at: soon, changes: []change{donate, ask}, want: step{do: move, why: "RefreshRequested"}},
+		"a token is moved although its renewal is refused":              {at: soon, changes: []change{donate, refuse}, want: step{do: move, why: "SecretMissing"}},
+		"a token is moved while requests are suspended":                 {at: soon, changes: []change{donate, suspend}, want: step{do: move, why: "SecretMissing"}},
+		"a tenant that is being deleted gets no token":                  {at: soon, changes: []change{gone, leave}, want: step{do: keep}},
+		"a tenant that is being deleted keeps no dead token":            {at: dead, changes: []change{leave}, want: step{do: empty, state: "Expired"}},
 		"a failure waits for its time":                                  {at: due, changes: []change{fail}, want: step{do: keep}, fault: "EntraUnavailable"},
 		"after its time a failure is tried again":                       {at: 40 * time.Minute, changes: []change{fail}, want: step{do: mint, why: "Due"}, fault: "EntraUnavailable"},
 		"a requested refresh does not wait for a failure's time":        {at: due, changes: []change{fail, ask}, want: step{do: mint, why: "RefreshRequested"}, fault: "EntraUnavailable"},

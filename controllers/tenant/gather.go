@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,9 +45,6 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 			r.memory.forget(key)
 		}
 		return nil, err
-	}
-	if !seen.tenant.DeletionTimestamp.IsZero() {
-		return nil, nil // the Secrets follow their owner
 	}
 	app, err := r.app(ctx, seen.tenant.Spec.App)
 	if err != nil {
@@ -110,7 +108,7 @@ func (r *Reconciler) secrets(ctx context.Context, owner *v1alpha1.DefenderTenant
 	}
 	found := make(map[string]*holding, len(list.Items))
 	for i := range list.Items {
-		if secret := &list.Items[i]; ownedBy(secret, owner) && secret.DeletionTimestamp.IsZero() {
+		if secret := &list.Items[i]; ownedBy(secret, owner) {
 			found[secret.Name] = newHolding(secret)
 		}
 	}
@@ -190,4 +188,5 @@ func (seen *observed) requests(remembered *remembered) (asked, done request) {
 	return asked, done
 }
 
-func truncate(s string, n int) string { return s[:min(len(s), n)] }
+// truncate cuts a text, never within a character.
+func truncate(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }

@@ -40,7 +40,10 @@ type remembered struct {
 	written map[string]string // resourceVersion of our last write, by Secret name; "" is the tenant itself
 	lags    int               // looks in a row at a cache that shows less than that
 	handled request
-	failing bool // guarded by memory.mu: read by watches
+
+	// Guarded by memory.mu, because watches and the sweep read them.
+	failing bool
+	planned time.Time // when the next pass was planned, zero if nothing is due
 }
 
 // inputs are compared to see whether former failures still mean anything.
@@ -96,6 +99,33 @@ func (m *memory) setFailing(known *remembered, failing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known.failing = failing
+}
+
+// plan keeps when an object is to be looked at next.
+func (m *memory) plan(key types.NamespacedName, now time.Time, after time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.tenants[key]
+	if known == nil {
+		return
+	}
+	known.planned = time.Time{}
+	if after > 0 {
+		known.planned = now.Add(after)
+	}
+}
+
+// late are the objects whose planned look is overdue.
+func (m *memory) late(now time.Time) []types.NamespacedName {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var keys []types.NamespacedName
+	for key, known := range m.tenants {
+		if !known.planned.IsZero() && now.Sub(known.planned) > overdueAfter {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // pace gives the rhythm for a token; new inputs start a new one.

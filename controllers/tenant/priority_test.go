@@ -317,7 +317,7 @@ func TestOrder_AComfortableObjectRisesWithItsToken(t *testing.T) {
 				}
 			}()
 		})
-		due := life.RefreshAt(50, goodSlot().identity(seen.tenant)).Sub(started)
+		due := life.RefreshAt(50, identityOf(seen.tenant, "xdr")).Sub(started)
 		var at []time.Duration
 		for _, l := range p.looks {
 			if l.name == "contoso" {

@@ -68,5 +68,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	// Asking Entra ID takes time. The wait counts from the end of the pass, or every
 	// renewal would be late by as much as the pass before it took.
-	return wait(outcome, r.Clock.Now()), nil
+	end := r.Clock.Now()
+	result := wait(outcome, end)
+	r.memory.plan(req.NamespacedName, end, result.RequeueAfter)
+	return result, nil
 }

@@ -16,6 +16,7 @@ import (
 type slot struct {
 	spec       v1alpha1.TokenSpec
 	secretName string
+	identity   string // of the token, for spreading its times
 	target     cloud.Target
 	want       token.Want
 	refusal    *token.Fault // it cannot be asked for, whatever Entra ID would say
@@ -25,8 +26,8 @@ type slot struct {
 	pace       pace
 }
 
-// identity spreads the slot's times; it never changes while the object lives.
-func (s slot) identity(owner metav1.Object) string { return string(owner.GetUID()) + "/" + s.spec.Name }
+// identityOf spreads a token's times; it never changes while the object lives.
+func identityOf(owner metav1.Object, name string) string { return string(owner.GetUID()) + "/" + name }
 
 // tokensOf are the wanted tokens with every default applied. The default token is
 // decided here and not in the schema, where it would stick under server-side apply.
@@ -44,7 +45,7 @@ func tokensOf(tenant *v1alpha1.DefenderTenant) []v1alpha1.TokenSpec {
 }
 
 func (seen *observed) newSlot(spec v1alpha1.TokenSpec, allow allowance, held *holding, remembered *remembered) slot {
-	s := slot{spec: spec, secretName: spec.SecretName, held: held, pace: remembered.pace(spec.Name, seen.inputs())}
+	s := slot{spec: spec, secretName: spec.SecretName, identity: identityOf(seen.tenant, spec.Name), held: held, pace: remembered.pace(spec.Name, seen.inputs())}
 	var appCloud v1alpha1.Cloud
 	s.want = token.Want{
 		TenantID: seen.tenant.Spec.TenantID, RequiredRoles: spec.RequiredRoles, RefreshPercent: spec.RefreshAfterPercent,
@@ -55,7 +56,9 @@ func (seen *observed) newSlot(spec v1alpha1.TokenSpec, allow allowance, held *ho
 	target, fault := cloud.Resolve(appCloud, seen.tenant.Spec.Region, spec)
 	s.target, s.want.Resource, s.want.Audiences = target, target.Resource, target.Audiences
 	s.want.RoleCeilings = allow.ceilings(target.Resource)
-	s.permitted = len(s.want.RoleCeilings) > 0
+	// Where somebody edited the Secret, what it says is no ground; nor is a target that
+	// cannot be worked out.
+	s.permitted = len(s.want.RoleCeilings) > 0 || fault != nil
 	if held != nil && held.Intact {
 		s.permitted = allow.permitsHeld(held)
 	}
@@ -73,7 +76,7 @@ func (seen *observed) newSlot(spec v1alpha1.TokenSpec, allow allowance, held *ho
 // donorFor finds the Secret that a renamed token left behind, while the token lives.
 func (seen *observed) donorFor(s slot, allow allowance, now time.Time) *holding {
 	for _, h := range seen.spare {
-		if h.State == v1alpha1.StateValid && allow.permitsHeld(h) && s.fits(h) && now.Before(h.deadAt()) {
+		if s.works(h) && allow.permitsHeld(h) && now.Before(h.deadAt()) {
 			return h
 		}
 	}

@@ -75,7 +75,10 @@ func (r *Reconciler) publish(ctx context.Context, seen *observed, res *result, s
 	c.writeTo(secret)
 	err := r.Create(ctx, secret)
 	if apierrors.IsAlreadyExists(err) {
-		res.fault = conflict(seen.tenant, s.secretName)
+		// Somebody else's, or that of another operator that was faster: the next pass sees it.
+		if _, res.fault = r.lookup(ctx, seen.tenant, s.secretName); res.fault == nil {
+			res.fault = writeFault(err, seen.tenant.Namespace, s.secretName)
+		}
 		return
 	}
 	r.wrote(ctx, seen, res, secret, err, known)
@@ -152,6 +155,9 @@ func (r *Reconciler) wrote(ctx context.Context, seen *observed, res *result, sec
 	}
 	r.Metrics.wrote()
 	known.wrote(secret)
+	if res.fault != nil && res.fault.Reason == v1alpha1.ReasonWriteFailed {
+		res.fault = nil // of a pass before
+	}
 	if _, err := StripSecret(secret); err != nil {
 		res.fault = writeFault(err, secret.Namespace, secret.Name)
 		return
@@ -204,8 +210,9 @@ func (r *Reconciler) move(ctx context.Context, seen *observed, s slot, known *re
 }
 
 // sweepSpare deletes the Secrets that no token wants any more. One whose token could
-// still be moved stays until the move has succeeded.
-func (r *Reconciler) sweepSpare(ctx context.Context, seen *observed, results []result) {
+// still be moved stays until the move has succeeded. It tells whether one stayed that
+// should have gone.
+func (r *Reconciler) sweepSpare(ctx context.Context, seen *observed, results []result) (leftover bool) {
 	needed := map[string]bool{}
 	for _, res := range results {
 		if res.slot.donor != nil && res.held == nil {
@@ -213,13 +220,15 @@ func (r *Reconciler) sweepSpare(ctx context.Context, seen *observed, results []r
 		}
 	}
 	for _, h := range seen.spare {
-		if needed[h.secret.Name] {
+		if needed[h.secret.Name] || !h.secret.DeletionTimestamp.IsZero() {
 			continue
 		}
 		if err := r.deleteOwned(ctx, h.secret); err != nil {
 			logf.FromContext(ctx).Info("Could not delete Secret", "secret", h.secret.Name, "cause", apierrors.ReasonForError(err))
+			leftover = true
 		}
 	}
+	return leftover
 }
 
 // deleteOwned deletes exactly the Secret that was seen, in the version that was seen.

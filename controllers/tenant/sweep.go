@@ -38,6 +38,7 @@ func (s *sweep) start(ctx context.Context, q queue) error {
 	clock := s.reconciler.Clock
 	s.last.Store(clock.Now().UnixNano())
 	ticker := clock.NewTicker(sweepInterval)
+	// The one goroutine outside cmd: a source must return, and it ends with its controller.
 	go func() {
 		defer ticker.Stop()
 		for {
@@ -68,7 +69,8 @@ func (s *sweep) check(_ *http.Request) error {
 	return nil
 }
 
-// round looks at every Secret once and at every object that was never reported on.
+// round looks at every Secret once, at every object whose timer was lost, and at every one
+// that was never reported on.
 func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
 	r := s.reconciler
 	var secrets corev1.SecretList
@@ -88,6 +90,9 @@ func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
 			overdue++
 			wakeOwner(q, h.secret, classify(left))
 		}
+	}
+	for _, key := range r.memory.late(now) {
+		add(q, key, urgencyNormal)
 	}
 	r.each(ctx, func(tenant *v1alpha1.DefenderTenant) {
 		if tenant.Status.ObservedGeneration < tenant.Generation && now.Sub(tenant.CreationTimestamp.Time) > overdueAfter {

@@ -27,15 +27,16 @@ func delay(res result, p pace, now time.Time) time.Duration {
 	if fault.After > 0 {
 		return fault.After
 	}
-	identity := res.slot.secretName
 	wait := doubled(firstRetry, p.attempts, longestRetry)
 	if fault.Cure == token.ByPoll {
 		wait = pollInterval(now.Sub(p.since), p.attempts)
 	}
-	if res.held != nil && res.held.HasToken && res.held.State == v1alpha1.StateValid {
-		wait = min(wait, runningOut)
+	if h := res.held; h != nil && h.HasToken && h.State == v1alpha1.StateValid {
+		// Up to the moment at which the token is due, nothing presses; from then on, much does.
+		due := h.life.RefreshAt(res.slot.spec.RefreshAfterPercent, res.slot.identity)
+		wait = min(wait, max(due.Sub(now), runningOut))
 	}
-	return token.Spread(wait, identity)
+	return token.Spread(wait, res.slot.identity)
 }
 
 // pollInterval is dense while somebody is likely to be at it, and sparse later.
@@ -71,6 +72,9 @@ func wait(out outcome, now time.Time) ctrl.Result {
 			}
 		}
 	}
+	if again := now.Add(firstRetry); out.leftover && (soonest.IsZero() || again.Before(soonest)) {
+		soonest = again
+	}
 	if soonest.IsZero() {
 		return ctrl.Result{}
 	}
@@ -81,8 +85,13 @@ func wait(out outcome, now time.Time) ctrl.Result {
 // nextLook is when something could be better than it is.
 func (res result) nextLook(seen *observed) time.Time {
 	switch {
+	case !seen.tenant.DeletionTimestamp.IsZero():
+		return time.Time{}
 	case res.fault != nil && !res.next.IsZero():
 		return res.next
+	case res.did == move && res.fault == nil:
+		// The next pass sees whether the token is all that it should be.
+		return time.Unix(0, 0)
 	case res.did == empty || res.did == mark || res.did == remove:
 		// What ended in this pass may be replaced in the next one.
 		return time.Unix(0, 0)

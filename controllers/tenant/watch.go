@@ -97,9 +97,7 @@ func (r *Reconciler) onGrant() handler.Funcs {
 		},
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
 			was, is := e.ObjectOld.(*v1alpha1.DefenderGrant), e.ObjectNew.(*v1alpha1.DefenderGrant)
-			if was.Generation != is.Generation {
-				r.wakeGranted(ctx, q, &was.Spec, &is.Spec)
-			}
+			r.wakeGranted(ctx, q, &was.Spec, &is.Spec)
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			r.wakeGranted(ctx, q, &e.Object.(*v1alpha1.DefenderGrant).Spec, nil)
@@ -143,7 +141,7 @@ func (r *Reconciler) onApp() handler.Funcs {
 		},
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
 			was, is := e.ObjectOld.(*v1alpha1.DefenderApp), e.ObjectNew.(*v1alpha1.DefenderApp)
-			if was.Generation == is.Generation && !newRequest(e) {
+			if was.Generation == is.Generation && was.UID == is.UID && !newRequest(e) {
 				return
 			}
 			a, b := was.Spec.DeepCopy(), is.Spec.DeepCopy()

@@ -56,8 +56,8 @@ func FromPEM(name string, certPEM, keyPEM []byte) (Credential, error) {
 func parseKey(data []byte) (*rsa.PrivateKey, error) {
 	var found *rsa.PrivateKey
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type == "CERTIFICATE" {
-			continue // one file with both is common
+		if block.Type == "CERTIFICATE" || block.Type == "EC PARAMETERS" {
+			continue // one file with both is common, and OpenSSL puts parameters before an EC key
 		}
 		key, err := parseKeyBlock(block)
 		if err != nil {

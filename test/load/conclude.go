@@ -127,8 +127,8 @@ const enoughTenants = 500
 
 func memoryRows(out *report, r results, tenants int) {
 	show := func(m memoryState) string {
-		return fmt.Sprintf("%.1f MiB (Pss %.1f, peak %.1f, live heap %.1f)",
-			float64(m.resident)/mib, float64(m.proportional)/mib, float64(m.peak)/mib, m.liveHeap/mib)
+		return fmt.Sprintf("%.1f MiB (own %.1f, peak %.1f, live heap %.1f)",
+			float64(m.resident)/mib, float64(m.own)/mib, float64(m.peak)/mib, m.liveHeap/mib)
 	}
 	each := float64(r.worked.resident-r.empty.resident) / kib / float64(tenants)
 	most := goalBase + goalPerTenant*float64(tenants)/kib
@@ -139,6 +139,7 @@ func memoryRows(out *report, r results, tenants int) {
 	}
 	out.add(
 		row{"memory per tenant over the empty operator", fmt.Sprintf("%.1f KiB", each), fmt.Sprintf("<= %.0f KiB", boundPerTenant), "", bounded},
+		row{"  own memory, without the program's file", fmt.Sprintf("%.1f KiB", float64(r.worked.own-r.empty.own)/kib/float64(tenants)), "", "", none},
 		row{"  live heap per tenant", fmt.Sprintf("%.1f KiB", (r.worked.liveHeap-r.empty.liveHeap)/kib/float64(tenants)), "", "", none},
 		row{"memory at work", show(r.worked), "", fmt.Sprintf("<= %.0f MiB", most), holds(total <= most)},
 		row{"  empty", show(r.empty), "", "", none},

@@ -37,7 +37,7 @@ func TestKilobytes(t *testing.T) {
 	if n := kilobytes(text, "VmRSS:"); n != 1<<20 {
 		t.Errorf("got %d", n)
 	}
-	if n := kilobytes(text, "Pss:"); n != 0 {
+	if n := kilobytes(text, "RssAnon:"); n != 0 {
 		t.Errorf("got %d for a line that is not there", n)
 	}
 }

@@ -42,7 +42,6 @@ func (b *bench) startOperator(ctx context.Context) (*operator, error) {
 // The operator's own metrics that are shown.
 const (
 	liveHeapMetric   = "go_gc_heap_live_bytes"
-	goroutinesMetric = "go_goroutines"
 	reconcilesMetric = "controller_runtime_reconcile_total"
 )
 
@@ -61,7 +60,7 @@ func (o *operator) metric(ctx context.Context, name string) (float64, error) {
 // memoryState is what the operator needs at a stage of the run.
 type memoryState struct {
 	memoryUse
-	liveHeap, goroutines float64
+	liveHeap float64
 }
 
 // memory averages over some seconds, in which garbage comes and goes.
@@ -76,12 +75,9 @@ func (o *operator) memory(ctx context.Context) (m memoryState, err error) {
 			return m, err
 		}
 		m.resident += now.resident / samples
-		m.proportional += now.proportional / samples
+		m.own += now.own / samples
 		m.peak = now.peak
 	}
-	if m.liveHeap, err = o.metric(ctx, liveHeapMetric); err != nil {
-		return m, err
-	}
-	m.goroutines, err = o.metric(ctx, goroutinesMetric)
+	m.liveHeap, err = o.metric(ctx, liveHeapMetric)
 	return m, err
 }

@@ -50,20 +50,17 @@ func cutLast(s, separator string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// memoryUse is what a process has in memory, in bytes.
-type memoryUse struct{ resident, proportional, peak int64 }
+// memoryUse is what a process has in memory, in bytes. What is not its own are pages of the program's file, which grow
+// with the code that has run and not with the tenants.
+type memoryUse struct{ resident, own, peak int64 }
 
 func memoryOf(pid int) (memoryUse, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return memoryUse{}, err
 	}
-	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return memoryUse{}, err
-	}
 	return memoryUse{
-		resident: kilobytes(status, "VmRSS:"), peak: kilobytes(status, "VmHWM:"), proportional: kilobytes(rollup, "Pss:"),
+		resident: kilobytes(status, "VmRSS:"), own: kilobytes(status, "RssAnon:"), peak: kilobytes(status, "VmHWM:"),
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func TestStatusOf_Conditions(t *testing.T) {
 		"a credential that Entra ID refuses": {
 			entries: []keyring.Entry{entry("a", refused(noon(), time.Time{}))},
 			ready:   "False CredentialRefused: Entra ID refuses a.", accepted: "False CredentialRefused: Entra ID refuses a.",
-			stalled: "False AsExpected: Nothing in the cluster has to be edited until a new credential exists.",
+			stalled: "False AsExpected: Nothing in the cluster has to be edited.",
 		},
 		"a credential that is unusable": {
 			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable"))},
@@ -108,12 +109,12 @@ func TestStatusOf_Conditions(t *testing.T) {
 		"unreadable, and another one refused": {
 			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable")), entry("b", refused(noon(), noon()))},
 			ready:   "False CredentialRefused: Entra ID refuses b.", accepted: "False CredentialRefused: Entra ID refuses b.",
-			stalled: "False AsExpected: Nothing in the cluster has to be edited until a new credential exists.",
+			stalled: "False AsExpected: Nothing in the cluster has to be edited.",
 		},
 		"all refused: the preferred one speaks": {
 			entries: []keyring.Entry{entry("a", refused(noon(), noon())), entry("b", refused(noon(), noon()))},
 			ready:   "False CredentialRefused: Entra ID refuses a.", accepted: "False CredentialRefused: Entra ID refuses a.",
-			stalled: "False AsExpected: Nothing in the cluster has to be edited until a new credential exists.",
+			stalled: "False AsExpected: Nothing in the cluster has to be edited.",
 		},
 		"all unreadable: the preferred one speaks": {
 			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable")), entry("b", unusable("CredentialNotSupported"))},
@@ -381,4 +382,14 @@ func show(status v1alpha1.DefenderAppStatus, kind string) string {
 func at(t time.Time) *metav1.Time {
 	stamp := metav1.NewTime(t)
 	return &stamp
+}
+
+func TestStatusOf_ALookThatFindsNothingNewChangesNothing(t *testing.T) {
+	app := &v1alpha1.DefenderApp{}
+	entries := []keyring.Entry{entry("a", unusable("CredentialUnusable"))}
+	app.Status = statusOf(app, entries, "", noon())
+	again := statusOf(app, entries, "", noon().Add(time.Hour))
+	if !reflect.DeepEqual(app.Status, again) {
+		t.Errorf("an hour later, with the same credential:\n%+v\nbefore:\n%+v", again, app.Status)
+	}
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -100,12 +102,15 @@ func newManager(ctx context.Context, o options) (ctrl.Manager, error) {
 func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
 	lease, renew, retry := 15*time.Second, 10*time.Second, 2*time.Second
 	grace := 10 * time.Second
+	shared := true
 	return ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()},
 			DefaultNamespaces: watched(o.namespaces),
-			DefaultTransform:  cache.TransformStripManagedFields(),
+			// Nothing changes what the cache hands out: every write starts with a copy.
+			DefaultUnsafeDisableDeepCopy: &shared,
+			DefaultTransform:             cache.TransformStripManagedFields(),
 		},
 		Metrics:                       metricsOptions(o.metricsAddress),
 		HealthProbeBindAddress:        o.probeAddress,
@@ -157,8 +162,11 @@ func controllerOptions(concurrency int) controller.Options {
 
 // credentialCache sees the Secrets of the operator's own namespace and no others.
 func credentialCache(mgr ctrl.Manager, namespace string) (cache.Cache, error) {
+	// It is asked on every pass, and there is nothing to look up.
+	secrets := apimeta.NewDefaultRESTMapper([]schema.GroupVersion{corev1.SchemeGroupVersion})
+	secrets.Add(corev1.SchemeGroupVersion.WithKind("Secret"), apimeta.RESTScopeNamespace)
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: secrets,
 		DefaultNamespaces: map[string]cache.Config{namespace: {}},
 		DefaultTransform:  cache.TransformStripManagedFields(),
 	})

@@ -283,6 +283,7 @@ func TestTheProcess(t *testing.T) {
 	s := newStage(t)
 	t.Run("at the loudest level", s.loud)
 	t.Run("as in production", s.quiet)
+	t.Run("with a replica that stands by", s.standby)
 	t.Run("with a trust root that comes late", s.lateBundle)
 	t.Run("wrong flags end it with a sentence", s.refused)
 	t.Run("help is no failure", func(t *testing.T) {
@@ -387,6 +388,39 @@ func (s *stage) quiet(t *testing.T) {
 		t.Errorf("%d lines, of them %d about tokens", lines, published)
 	}
 	t.Logf("the log of an uneventful run:\n%s", p.log.text())
+}
+
+// standby starts a second replica, which has to be ready although it does not lead: an
+// upgrade waits for it before it stops the first.
+func (s *stage) standby(t *testing.T) {
+	s = s.in(t)
+	leader := s.start("--leader-elect")
+	leader.eventually("the first replica is ready", func() bool { return leader.get("http://"+leader.probe+"/readyz") == "ok" })
+	lease := &coordinationv1.Lease{}
+	at := types.NamespacedName{Namespace: "operators", Name: "defender-tenant-operator"}
+	holder := func() string {
+		s.must(client.IgnoreNotFound(s.Get(t.Context(), at, lease)))
+		if lease.Spec.HolderIdentity == nil {
+			return ""
+		}
+		return *lease.Spec.HolderIdentity
+	}
+	leader.eventually("the first replica leads", func() bool { return holder() != "" })
+	first := holder()
+	second := s.start("--leader-elect")
+	for _, page := range []string{"/healthz", "/readyz"} {
+		second.eventually(page+" of the second replica is ok", func() bool { return second.get("http://"+second.probe+page) == "ok" })
+	}
+	if now := holder(); now != first {
+		t.Errorf("%s leads instead of %s", now, first)
+	}
+	if code := leader.terminate(); code != 0 {
+		t.Errorf("exit code %d of the leader", code)
+	}
+	second.eventually("the second replica takes over", func() bool { return holder() != "" && holder() != first })
+	if code := second.terminate(); code != 0 {
+		t.Errorf("exit code %d of the second replica", code)
+	}
 }
 
 func (s *stage) lateBundle(t *testing.T) {

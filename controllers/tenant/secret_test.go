@@ -334,18 +334,18 @@ func TestStripSecret_KeepsNothingThatCouldBeUsed(t *testing.T) {
 }
 
 // assertNoPartOf looks for pieces of the token, as it is and encoded once more.
-func assertNoPartOf(t testing.TB, secret *corev1.Secret, text []byte) {
-	t.Helper()
-	assertNoPiece(t, secret.Data["token"], text)
+func assertNoPartOf(tb testing.TB, secret *corev1.Secret, text []byte) {
+	tb.Helper()
+	assertNoPiece(tb, secret.Data["token"], text)
 }
 
-func assertNoPiece(t testing.TB, of, text []byte) {
-	t.Helper()
+func assertNoPiece(tb testing.TB, of, text []byte) {
+	tb.Helper()
 	const piece = 24
 	for i := 0; i+piece <= len(of); i++ {
 		part := of[i : i+piece]
 		if bytes.Contains(text, part) || bytes.Contains(text, []byte(base64.StdEncoding.EncodeToString(part))) {
-			t.Fatalf("%q of the token is still there", part)
+			tb.Fatalf("%q of the token is still there", part)
 		}
 	}
 }

@@ -154,11 +154,14 @@ func (w *world) newApp() *v1alpha1.DefenderApp {
 func (w *world) start() {
 	w.t.Helper()
 	log := redacted.Logger(funcr.New(func(prefix, args string) { w.log.line(prefix, args) }, funcr.Options{Verbosity: 10}))
+	shared := true
 	mgr, err := ctrl.NewManager(w.config, ctrl.Options{
 		Scheme: newScheme(w.t), Logger: log, Metrics: server.Options{BindAddress: "0"},
 		Cache: cache.Options{
 			ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()},
 			DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
+			// As in production: whoever changes what the cache hands out shows in the race detector.
+			DefaultUnsafeDisableDeepCopy: &shared,
 		},
 	})
 	w.must(err)

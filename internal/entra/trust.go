@@ -24,7 +24,7 @@ const (
 	dialTimeout      = 5 * time.Second
 	handshakeTimeout = 5 * time.Second
 	idleTimeout      = 90 * time.Second
-	idlePerHost      = 64
+	idlePerHost      = 16
 	maxHeader        = 64 << 10
 	// With HTTP/2 all requests share one connection. A half-open one is found by these pings
 	// and not by every tenant's deadline.

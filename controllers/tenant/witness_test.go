@@ -266,6 +266,7 @@ func (w *world) process(with wiring) *operator {
 	if with.queue != nil {
 		o.queue.TypedRateLimitingInterface = with.queue(o.queue.TypedRateLimitingInterface)
 	}
+	o.queue.made.Store(true)
 	skip := true
 	w.must(reconciler.Setup(w.ctx, mgr, credentials, controller.Options{
 		SkipNameValidation: &skip, MaxConcurrentReconciles: 4,

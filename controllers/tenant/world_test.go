@@ -207,6 +207,7 @@ func (o *operator) options(clk *clocktesting.FakeClock) controller.Options {
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			o.queue.TypedRateLimitingInterface = workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 				workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: clk})
+			o.queue.made.Store(true)
 			return o.queue
 		},
 	}
@@ -412,6 +413,7 @@ func (w *world) assertNoLeak() {
 type observedQueue struct {
 	workqueue.TypedRateLimitingInterface[reconcile.Request]
 	working atomic.Int64
+	made    atomic.Bool // the queue is there: the controller makes it when it starts
 }
 
 // Get counts what is handed out.
@@ -430,7 +432,7 @@ func (q *observedQueue) Done(item reconcile.Request) {
 }
 
 func (q *observedQueue) idle() bool {
-	return q.TypedRateLimitingInterface != nil && q.working.Load() == 0 && q.Len() == 0
+	return q.made.Load() && q.working.Load() == 0 && q.Len() == 0
 }
 
 // lockedBuffer is a log that several goroutines write.

@@ -24,7 +24,7 @@ var version = "dev"
 // collectAt is how much the heap may grow before garbage is collected, in percent. Most of
 // the heap is cache that lives long; collecting early costs little and saves a third of
 // the memory. The variable GOGC overrides it.
-const collectAt = 40
+const collectAt = 33
 
 func main() {
 	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {

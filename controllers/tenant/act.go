@@ -137,7 +137,7 @@ func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step
 	r.publish(ctx, seen, &res, s, fill(s, issued, admitted, refreshAt), known)
 	if res.fault == nil && res.held.Claims != nil && res.held.Claims.ID == admitted.Claims.ID {
 		logf.FromContext(ctx).Info("Published token", "token", s.spec.Name, "secret", s.secretName, "why", todo.why,
-			"expiresAt", admitted.Life.ExpiresAt, "refreshAt", token.Stamp(refreshAt), "tokenID", admitted.Claims.ID)
+			"expiresAt", admitted.Life.ExpiresAt, "refreshAt", refreshAt, "tokenID", admitted.Claims.ID)
 		if todo.why == whyEdited {
 			res.notice = v1alpha1.EventSecretRepaired
 		}

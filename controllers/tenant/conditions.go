@@ -223,8 +223,8 @@ func (out outcome) retirement(now time.Time) (condition, bool) {
 		}
 		return condition{
 			metav1.ConditionTrue, v1alpha1.ReasonRetirementAnnounced,
-			fmt.Sprintf("Microsoft ends the API %s of token %s on %s. Add a MicrosoftGraph token to this DefenderTenant, optional at first, and move the workloads to it.",
-				res.slot.target.API, res.slot.spec.Name, ends.Format(time.DateOnly)),
+			fmt.Sprintf("Microsoft ends the API %s of token %s on %s. Add a token for %s to this DefenderTenant, optional at first, and move the workloads to it.",
+				res.slot.target.API, res.slot.spec.Name, ends.Format(time.DateOnly), res.slot.target.Successor),
 		}, true
 	}
 	return condition{}, false

@@ -335,3 +335,25 @@ func TestRetirement_IsAnnouncedHalfAYearAhead(t *testing.T) {
 		}
 	})
 }
+
+func TestSetConditions_WhatIsCarriedOverKeepsTheNameItHas(t *testing.T) {
+	seen := goodSight()
+	second := goodSlot()
+	second.spec.Name, second.spec.Optional = "graph", true
+	at := after(40 * time.Minute)
+	out := func(reason string) outcome {
+		return outcome{seen: seen, results: []result{
+			{slot: goodSlot(), held: goodHolding(), fault: fault(reason)},
+			{slot: second, held: goodHolding(), fault: fault(reason)},
+		}}
+	}
+	var conditions []metav1.Condition
+	setConditions(&conditions, seen.tenant, out("ConsentRequired"), at)
+	first := find(conditions, "ConsentGranted").Message
+	for range 3 {
+		setConditions(&conditions, seen.tenant, out("EntraUnavailable"), at)
+	}
+	if last := find(conditions, "ConsentGranted").Message; last != first || strings.Count(last, "Token ") != 1 {
+		t.Errorf("at first %q, after three more failures %q", first, last)
+	}
+}

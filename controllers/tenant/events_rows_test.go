@@ -993,3 +993,37 @@ func TestASecretThatWasMadeImmutableIsReplaced(t *testing.T) {
 	w.promptly(denied)
 	w.expectSecret("contoso-xdr", "AccessRevoked")
 }
+
+func TestASecretThatAFinalizerHoldsIsEmptiedAllTheSame(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready(xdrToken())
+	edit(w, w.secret("contoso-xdr"), func(s *corev1.Secret) { s.Finalizers = []string{"example.com/hold"} })
+	w.must(w.Delete(w.ctx, w.secret("contoso-xdr")))
+	w.shown(w.secret("contoso-xdr"))
+	w.must(w.Delete(w.ctx, &v1alpha1.DefenderGrant{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}))
+	w.expectSecret("contoso-xdr", "AccessRevoked")
+	edit(w, w.secret("contoso-xdr"), func(s *corev1.Secret) { s.Finalizers = nil })
+	w.atOnce("the Secret is gone", func() bool { return w.secret("contoso-xdr") == nil })
+}
+
+func TestARenamedTokenOfAFormerShapeIsMovedAndThenMadeFit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready(xdrToken())
+	before := string(w.secret("contoso-xdr").Data["token"])
+	w.entra.Inject(customer, emulator.Fault{Status: 503, Body: "{}"}, 0)
+	edit(w, w.tenant(), func(o *v1alpha1.DefenderTenant) {
+		o.Spec.Tokens[0].SecretName, o.Spec.Tokens[0].Formats = "elsewhere", allFormats()
+	})
+	w.atOnce("the token stands under its new name", func() bool { return w.secret("elsewhere") != nil && w.secret("contoso-xdr") == nil })
+	if string(w.secret("elsewhere").Data["token"]) != before {
+		t.Error("it is another token")
+	}
+	w.entra.Clear(customer)
+	w.pass(time.Minute)
+	w.expect(allGood)
+	if len(w.secret("elsewhere").Data["token.json"]) == 0 {
+		t.Error("the new format is missing")
+	}
+}

@@ -80,7 +80,7 @@ func (res result) status(seen *observed, former []v1alpha1.TokenStatus, now time
 	if h := res.held; h != nil && h.Intact && h.HasToken && h.State == v1alpha1.StateValid {
 		entry.IssuedAt = stamp(h.life.IssuedAt)
 		entry.ExpiresAt = stamp(h.life.ExpiresAt)
-		entry.RefreshAt = stamp(token.Stamp(seen.refreshAt(s, h)))
+		entry.RefreshAt = stamp(seen.refreshAt(s, h))
 		entry.GrantedRoles = h.Claims.Roles
 		entry.MissingRoles = h.Claims.MissingRoles(s.spec.RequiredRoles)
 		entry.TokenID = h.Claims.ID

@@ -149,7 +149,7 @@ func fill(s slot, issued token.Issued, admitted token.Admitted, refreshAt time.T
 		annotations: map[string]string{
 			v1alpha1.IssuedAtAnnotation:  admitted.Life.IssuedAt.Format(time.RFC3339),
 			v1alpha1.ExpiresAtAnnotation: stamp.Format(time.RFC3339),
-			v1alpha1.RefreshAtAnnotation: token.Stamp(refreshAt).Format(time.RFC3339),
+			v1alpha1.RefreshAtAnnotation: refreshAt.UTC().Format(time.RFC3339),
 		},
 	}
 	if admitted.Skew != 0 {

@@ -32,16 +32,15 @@ func regions() []v1alpha1.Region {
 
 func TestNewCatalog(t *testing.T) {
 	for given, want := range map[string]struct {
-		url      string
-		emulated bool
+		url string
 	}{
-		"":                           {"https://login.microsoftonline.com", false},
-		"https://entra.example":      {"https://entra.example", true},
-		"https://entra.example/":     {"https://entra.example", true},
-		"https://entra.example:8443": {"https://entra.example:8443", true},
-		"https://127.0.0.1:8443":     {"https://127.0.0.1:8443", true},
-		"https://[::1]:8443":         {"https://[::1]:8443", true},
-		"HTTPS://entra.example":      {"https://entra.example", true},
+		"":                           {"https://login.microsoftonline.com"},
+		"https://entra.example":      {"https://entra.example"},
+		"https://entra.example/":     {"https://entra.example"},
+		"https://entra.example:8443": {"https://entra.example:8443"},
+		"https://127.0.0.1:8443":     {"https://127.0.0.1:8443"},
+		"https://[::1]:8443":         {"https://[::1]:8443"},
+		"HTTPS://entra.example":      {"https://entra.example"},
 	} {
 		t.Run("accepts "+given, func(t *testing.T) {
 			catalog, err := cloud.NewCatalog(given)
@@ -49,7 +48,7 @@ func TestNewCatalog(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := catalog.Login("Public")
-			if got.URL != want.url || got.Emulated != want.emulated || got.Host() != strings.TrimPrefix(want.url, "https://") {
+			if got.URL != want.url || got.Host() != strings.TrimPrefix(want.url, "https://") {
 				t.Errorf("got %+v, host %s", got, got.Host())
 			}
 			if catalog.Login("") != got {
@@ -112,7 +111,7 @@ func TestCatalog_LoginHosts(t *testing.T) {
 			}
 			for i, c := range clouds() {
 				login := test.catalog.Login(c)
-				if login.URL != "https://"+test.hosts[i] || login.Emulated != (test.hosts[i] == "entra.example:8443") {
+				if login.URL != "https://"+test.hosts[i] {
 					t.Errorf("%s: %+v", c, login)
 				}
 			}

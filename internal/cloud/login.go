@@ -12,9 +12,6 @@ import (
 type Login struct {
 	// URL is scheme and host, without a trailing slash.
 	URL string
-	// Emulated is true where the platform team replaced Microsoft's endpoint: such a
-	// host is not known to Microsoft's instance discovery.
-	Emulated bool
 }
 
 // Host is the host, with its port if it has one.
@@ -48,7 +45,7 @@ func (c Catalog) Login(cloud v1alpha1.Cloud) Login {
 	case v1alpha1.CloudPublic:
 	}
 	if c.publicURL != "" {
-		return Login{URL: c.publicURL, Emulated: true}
+		return Login{URL: c.publicURL}
 	}
 	return Login{URL: "https://login.microsoftonline.com"}
 }

@@ -24,6 +24,8 @@ type Target struct {
 	APIURL string
 	// RetiresAt is when Microsoft ends the API, zero if nothing is announced.
 	RetiresAt time.Time
+	// Successor is what to move to by then.
+	Successor v1alpha1.API
 }
 
 // Resolve works out the target of one token. With a fault it holds what is known anyway:
@@ -37,7 +39,7 @@ func Resolve(cloud v1alpha1.Cloud, region v1alpha1.Region, spec v1alpha1.TokenSp
 	preset, _ := PresetOf(spec.API)
 	target := Target{
 		API: preset.API, Resource: preset.Resources[cloud], Audiences: preset.audiences(),
-		APIURL: preset.Hosts[cloud][region], RetiresAt: preset.RetiresAt,
+		APIURL: preset.Hosts[cloud][region], RetiresAt: preset.RetiresAt, Successor: preset.Successor,
 	}
 	if target.APIURL == "" {
 		return target, &token.Fault{

@@ -301,7 +301,7 @@ func TestSetConditions_SpeakOfTheGenerationSeen(t *testing.T) {
 func TestRetirement_IsAnnouncedHalfAYearAhead(t *testing.T) {
 	ends := time.Date(2027, time.February, 1, 0, 0, 0, 0, time.UTC)
 	retiring := result{did: keep, held: goodHolding()}
-	retiring.slot.target.RetiresAt = ends
+	retiring.slot.target.RetiresAt, retiring.slot.target.Successor = ends, "MicrosoftGraph"
 	lasting := result{did: keep, held: goodHolding()}
 	notice := time.Date(2026, time.August, 5, 0, 0, 0, 0, time.UTC) // 180 days before
 	for name, row := range map[string]struct {

@@ -191,7 +191,7 @@ func several(results ...result) outcome {
 		s := goodSlot()
 		s.spec.Name = string(rune('a' + i))
 		s.spec.Optional = results[i].slot.spec.Optional
-		s.target.RetiresAt = results[i].slot.target.RetiresAt
+		s.target.RetiresAt, s.target.Successor = results[i].slot.target.RetiresAt, results[i].slot.target.Successor
 		s.held = results[i].held
 		results[i].slot = s
 	}

@@ -95,9 +95,7 @@ func (res result) nextLook(seen *observed) time.Time {
 	case res.did == empty || res.did == mark || res.did == remove:
 		// What ended in this pass may be replaced in the next one.
 		return time.Unix(0, 0)
-	case res.held == nil || res.fault != nil && res.fault.Reason != v1alpha1.ReasonSuspended:
-		return time.Time{}
-	case res.held.HasToken && res.held.State == v1alpha1.StateValid && res.fault == nil:
+	case res.fault == nil && res.held != nil && res.held.HasToken && res.held.State == v1alpha1.StateValid:
 		return seen.refreshAt(res.slot, res.held)
 	}
 	return time.Time{}

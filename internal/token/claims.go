@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -108,7 +109,7 @@ func (p payload) claims() (Claims, error) {
 	return Claims{
 		TenantID:  strings.ToLower(p.TenantID),
 		Audience:  p.Audience,
-		ClientID:  strings.ToLower(firstNonEmpty(p.AppID, p.AZP)),
+		ClientID:  strings.ToLower(cmp.Or(p.AppID, p.AZP)),
 		Roles:     slices.Compact(roles),
 		ID:        p.ID,
 		AppOnly:   p.appOnly(),
@@ -148,13 +149,4 @@ func (c Claims) RolesBeyond(ceiling []string) []string {
 		}
 	}
 	return beyond
-}
-
-func firstNonEmpty(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -26,6 +26,10 @@ const (
 	// ConditionCredentialAccepted is True while Entra ID accepts a credential of the
 	// application, Unknown until one was used.
 	ConditionCredentialAccepted = "CredentialAccepted"
+	// ConditionEntraReachable is True while the login host of the application answers, False
+	// while the operator holds requests back because it does not, or because it asked for fewer;
+	// Unknown until it was asked.
+	ConditionEntraReachable = "EntraReachable"
 	// ConditionCredentialExpiring is True from 30 days before a credential ends (negative polarity).
 	ConditionCredentialExpiring = "CredentialExpiring"
 )
@@ -68,6 +72,10 @@ const (
 const (
 	// ReasonEntraUnavailable: Entra ID cannot be reached or answers with an error of its own.
 	ReasonEntraUnavailable = "EntraUnavailable"
+	// ReasonEntraReachable: the login host answers.
+	ReasonEntraReachable = "EntraReachable"
+	// ReasonVaultUnavailable: Azure Key Vault cannot be reached or answers with an error of its own.
+	ReasonVaultUnavailable = "VaultUnavailable"
 	// ReasonThrottled: Entra ID asks for fewer requests.
 	ReasonThrottled = "Throttled"
 	// ReasonRefreshFailing: the token still works, but its renewal fails or is overdue.
@@ -102,8 +110,15 @@ const (
 	ReasonCredentialUnusable = "CredentialUnusable"
 	// ReasonCredentialNotSupported: the kind of credential is not supported yet.
 	ReasonCredentialNotSupported = "CredentialNotSupported"
+	// ReasonVaultRefused: Azure Key Vault does not let the operator use what the DefenderApp names.
+	ReasonVaultRefused = "VaultRefused"
+	// ReasonCredentialOnTrial: a new version of the credential waits for Entra ID's opinion,
+	// while the one before it is in use.
+	ReasonCredentialOnTrial = "CredentialOnTrial"
 	// ReasonCredentialExpiring: a credential ends soon.
 	ReasonCredentialExpiring = "CredentialExpiring"
+	// ReasonAppDisabled: Microsoft or the platform team disabled the application.
+	ReasonAppDisabled = "AppDisabled"
 	// ReasonAppMisconfigured: the application registration does not fit.
 	ReasonAppMisconfigured = "AppMisconfigured"
 	// ReasonSuspended: requests are suspended, on the DefenderTenant or its DefenderApp.

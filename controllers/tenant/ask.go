@@ -36,10 +36,11 @@ func (r *Reconciler) obtain(ctx context.Context, seen *observed, s slot, why str
 // ask makes one request, within the tenant's budget. Only where Entra ID refuses the
 // credential and there is another one, that one is tried too: a rotation is no failure.
 func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *remembered, res *result) (token.Issued, *token.Fault) {
-	chosen, fault := seen.credential, seen.locked
+	chosen, fault := seen.choice.Credential, seen.locked
 	if fault != nil {
 		return token.Issued{}, fault
 	}
+	var tried []string
 	for {
 		now := r.Clock.Now()
 		if !known.budget.AllowN(now, 1) {
@@ -51,16 +52,16 @@ func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *rem
 			Cloud: seen.app.Spec.Cloud, TenantID: s.want.TenantID, ClientID: s.want.ClientID, Resource: s.want.Resource, Credential: chosen,
 		})
 		fault = token.AsFault(err, v1alpha1.ReasonEntraUnavailable, "Entra ID could not be asked. The operator tries again.")
-		r.Keyring.Judge(seen.app, chosen, fault, r.Clock.Now())
+		r.Keyring.Judge(seen.app, chosen, seen.asker, fault, r.Clock.Now())
 		if fault == nil || fault.Reason != v1alpha1.ReasonCredentialRefused {
 			return issued, fault
 		}
-		// Judged just now, a refused credential is picked again only if there is no other.
-		next, err := r.Keyring.Pick(ctx, seen.app, now)
-		if err != nil || next.Name == chosen.Name || next.Name == seen.credential.Name {
+		tried = append(tried, chosen.Fingerprint)
+		next, err := r.Keyring.Pick(ctx, seen.app, seen.asker, now, tried...)
+		if err != nil {
 			return issued, fault
 		}
-		chosen = next
+		chosen = next.Credential
 	}
 }
 

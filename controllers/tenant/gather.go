@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
-	"github.com/defender-tenant/operator/internal/credential"
+	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -25,8 +25,9 @@ type observed struct {
 	slots  []slot
 	spare  []*holding // Secrets of ours that no token wants any more
 
-	credential credential.Credential // to ask with
-	locked     *token.Fault          // why there is none
+	asker  keyring.Asker  // the customer, as the keyring knows it
+	choice keyring.Choice // what to ask with
+	locked *token.Fault   // why there is nothing
 
 	terms  string  // which grants, in which version, say what is allowed
 	behind bool    // the cache does not show our own last write yet
@@ -59,7 +60,7 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 	if err != nil {
 		return nil, err
 	}
-	seen.pick(ctx, r.Keyring, now)
+	seen.pick(ctx, r.Keyring, secrets, now)
 	remembered := r.memory.of(key, seen.tenant.UID)
 	seen.behind = remembered.behind(seen.tenant, secrets)
 	seen.asked, seen.done = seen.requests(remembered)
@@ -70,12 +71,16 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 }
 
 // pick chooses the credential, if there is an application to have one.
-func (seen *observed) pick(ctx context.Context, keys Keyring, now time.Time) {
+func (seen *observed) pick(ctx context.Context, keys Keyring, secrets map[string]*holding, now time.Time) {
 	if seen.app == nil {
 		return
 	}
-	chosen, err := keys.Pick(ctx, seen.app, now)
-	seen.credential = chosen
+	seen.asker = keyring.Asker{TenantID: seen.tenant.Spec.TenantID}
+	for _, h := range secrets { // they keep the application even when their token is gone
+		seen.asker.Served = seen.asker.Served || h.Intact && h.ClientID == seen.app.Spec.ClientID
+	}
+	chosen, err := keys.Pick(ctx, seen.app, seen.asker, now)
+	seen.choice = chosen
 	seen.locked = token.AsFault(err, v1alpha1.ReasonCredentialUnusable, "The credentials of the application cannot be read. The operator tries again.")
 }
 
@@ -156,7 +161,7 @@ func (seen *observed) fillSlots(allow allowance, secrets map[string]*holding, re
 // inputs are what an answer of Entra ID depends on in the cluster. When they change,
 // former failures say nothing about the next attempt.
 func (seen *observed) inputs() inputs {
-	in := inputs{tenantGeneration: seen.tenant.Generation, terms: seen.terms, credential: seen.credential.Name + "/" + seen.credential.Fingerprint}
+	in := inputs{tenantGeneration: seen.tenant.Generation, terms: seen.terms, credential: seen.choice.Credential.Name + "/" + seen.choice.Credential.Fingerprint}
 	if seen.locked != nil {
 		in.credential = seen.locked.Message
 	}

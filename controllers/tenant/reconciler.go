@@ -11,6 +11,7 @@ import (
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/credential"
 	"github.com/defender-tenant/operator/internal/token"
 )
@@ -22,10 +23,10 @@ type TokenSource interface {
 
 // Keyring holds the credentials of the applications.
 type Keyring interface {
-	// Pick gives the credential to use now. Its error is a *token.Fault.
-	Pick(ctx context.Context, app *v1alpha1.DefenderApp, now time.Time) (credential.Credential, error)
+	// Pick gives the best credential that was not tried yet. Its error is a *token.Fault.
+	Pick(ctx context.Context, app *v1alpha1.DefenderApp, asker keyring.Asker, now time.Time, tried ...string) (keyring.Choice, error)
 	// Judge records the outcome of an attempt: nil when a token came.
-	Judge(app *v1alpha1.DefenderApp, used credential.Credential, outcome *token.Fault, now time.Time)
+	Judge(app *v1alpha1.DefenderApp, used credential.Credential, asker keyring.Asker, outcome *token.Fault, now time.Time)
 }
 
 // Reconciler brings one DefenderTenant at a time to what its spec wants.

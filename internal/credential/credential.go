@@ -5,6 +5,7 @@
 package credential
 
 import (
+	"context"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -17,8 +18,12 @@ import (
 	"github.com/defender-tenant/operator/internal/redacted"
 )
 
+// Asserter makes a client assertion for an audience, the token endpoint of a tenant. It is
+// called for each token request, from several goroutines. Its error is a *Defect.
+type Asserter func(ctx context.Context, audience string) (redacted.String, error)
+
 // Credential is one way to prove the application's identity, ready for use. Exactly
-// one of Secret and Key is set.
+// one of Secret, Key and Assert is set.
 type Credential struct {
 	// Name is the name in spec.credentials.
 	Name string
@@ -31,6 +36,9 @@ type Credential struct {
 	// Key and Chain sign client assertions; the first certificate of Chain belongs to Key.
 	Key   *Key
 	Chain []*x509.Certificate
+	// Assert makes client assertions where no key is at hand: with the service-account token
+	// of the operator, or with a key that never leaves its vault.
+	Assert Asserter
 }
 
 // Key is a private key that does not print.
@@ -50,7 +58,13 @@ func (*Key) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
 // Defect says why a credential cannot be used. Its text names the mending step and
 // holds no part of the credential.
-type Defect struct{ Text string }
+type Defect struct {
+	Text string
+	// Reason is one of the reasons of the API package; CredentialUnusable if empty.
+	Reason string
+	// Passing is set where the same may work a moment later without anybody's doing.
+	Passing bool
+}
 
 func (d *Defect) Error() string { return d.Text }
 

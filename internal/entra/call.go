@@ -94,7 +94,7 @@ func sameHost(a, b string) bool {
 // fault makes a verdict speak of this call.
 func (c *call) fault(v Verdict, cause error) *token.Fault {
 	return &token.Fault{
-		Reason: v.Reason, Message: c.name(v.Message), Actor: v.Actor, Cure: v.Cure, After: v.After, Cause: cause,
+		Reason: v.Reason, Message: c.name(v.Message), Actor: v.Actor, Cure: v.Cure, Scope: v.Scope, After: v.After, Cause: cause,
 	}
 }
 

@@ -14,6 +14,8 @@ type Verdict struct {
 	Actor   token.Actor
 	Cure    token.Cure
 	Message string
+	// Scope is how far the failure may reach.
+	Scope token.Scope
 	// After is the least wait before the next attempt when the answer names none.
 	After time.Duration
 }
@@ -32,6 +34,12 @@ func author(reason, message string) Verdict {
 
 func wait(reason, message string) Verdict {
 	return Verdict{Reason: reason, Actor: token.ActorNobody, Cure: token.ByRetry, Message: message}
+}
+
+// of tells how far a verdict reaches.
+func (v Verdict) of(scope token.Scope) Verdict {
+	v.Scope = scope
+	return v
 }
 
 func consentRequired() Verdict {
@@ -66,32 +74,32 @@ func otherCloud() Verdict {
 
 func credentialRefused() Verdict {
 	return platform(v1alpha1.ReasonCredentialRefused,
-		"Entra ID refuses the credential of application {client}. The platform team must check the credential of the DefenderApp against the application registration.")
+		"Entra ID refuses the credential of application {client}. The platform team must check the credential of the DefenderApp against the application registration.").of(token.ScopeCredential)
 }
 
 func secretRefused() Verdict {
 	return platform(v1alpha1.ReasonCredentialRefused,
-		"Entra ID refuses the client secret of application {client}. The platform team must store the value of a secret that is valid, not its ID.")
+		"Entra ID refuses the client secret of application {client}. The platform team must store the value of a secret that is valid, not its ID.").of(token.ScopeCredential)
 }
 
 func secretExpired() Verdict {
 	return platform(v1alpha1.ReasonCredentialRefused,
-		"The client secret of application {client} has expired. The platform team must make a new one and store its value.")
+		"The client secret of application {client} has expired. The platform team must make a new one and store its value.").of(token.ScopeCredential)
 }
 
 func certificateRefused() Verdict {
 	return platform(v1alpha1.ReasonCredentialRefused,
-		"Entra ID refuses the certificate of application {client}. The platform team must register the certificate that the DefenderApp uses.")
+		"Entra ID refuses the certificate of application {client}. The platform team must register the certificate that the DefenderApp uses.").of(token.ScopeCredential)
 }
 
 func assertionTime() Verdict {
 	return platform(v1alpha1.ReasonCredentialRefused,
-		"Entra ID finds the assertion of application {client} outside of its time. The platform team must check the clock of the operator's node and the service-account token.")
+		"Entra ID finds the assertion of application {client} outside of its time. The platform team must check the clock of the operator's node and the service-account token.").of(token.ScopeCredential)
 }
 
 func federationRefused() Verdict {
 	return platform(v1alpha1.ReasonCredentialRefused,
-		"Entra ID finds no federated credential that matches the operator's token. The platform team must compare issuer, subject and audience with the federated credential of application {client}.")
+		"Entra ID finds no federated credential that matches the operator's token. The platform team must compare issuer, subject and audience with the federated credential of application {client}.").of(token.ScopeCredential)
 }
 
 func credentialUnusable() Verdict {
@@ -103,17 +111,17 @@ func credentialUnusable() Verdict {
 
 func appMisconfigured() Verdict {
 	return platform(v1alpha1.ReasonAppMisconfigured,
-		"The registration of application {client} does not fit the request. The platform team must correct it, see the error code.")
+		"The registration of application {client} does not fit the request. The platform team must correct it, see the error code.").of(token.ScopeApp)
 }
 
 func requestMalformed() Verdict {
 	return platform(v1alpha1.ReasonAppMisconfigured,
-		"Entra ID does not understand the operator's request for application {client}. The platform team must check the API in the spec, or report the error code as a defect of the operator.")
+		"Entra ID does not understand the operator's request for application {client}. The platform team must check the API in the spec, or report the error code as a defect of the operator.").of(token.ScopeApp)
 }
 
 func throttled() Verdict {
 	return wait(v1alpha1.ReasonThrottled,
-		"Entra ID asks for fewer requests. The operator waits and tries again.")
+		"Entra ID asks for fewer requests. The operator waits and tries again.").of(token.ScopeHost)
 }
 
 // overOwnRate is no answer of Entra ID, but it ends as its throttling does.
@@ -124,12 +132,12 @@ func overOwnRate() Verdict {
 
 func unavailable() Verdict {
 	return wait(v1alpha1.ReasonEntraUnavailable,
-		"Entra ID answers with an error of its own. The operator tries again.")
+		"Entra ID answers with an error of its own. The operator tries again.").of(token.ScopeHost)
 }
 
 func unreachable() Verdict {
 	return wait(v1alpha1.ReasonEntraUnavailable,
-		"{host} cannot be reached, or does not answer in time. The operator tries again; if other hosts can be reached, the platform team checks network policies, DNS and proxy.")
+		"{host} cannot be reached, or does not answer in time. The operator tries again; if other hosts can be reached, the platform team checks network policies, DNS and proxy.").of(token.ScopeHost)
 }
 
 func unknownRefusal() Verdict {
@@ -139,12 +147,12 @@ func unknownRefusal() Verdict {
 
 func answerInvalid() Verdict {
 	return wait(v1alpha1.ReasonAnswerInvalid,
-		"The answer from {host} is not what Entra ID sends, so it was dropped. The operator tries again; if it stays, the platform team looks for a proxy that answers in its place.")
+		"The answer from {host} is not what Entra ID sends, so it was dropped. The operator tries again; if it stays, the platform team looks for a proxy that answers in its place.").of(token.ScopeHost)
 }
 
 func proxyRefused() Verdict {
 	return platform(v1alpha1.ReasonProxyRefused,
-		"A proxy between the operator and {host} refuses. The platform team must allow {host} there and check the proxy's address and credentials.")
+		"A proxy between the operator and {host} refuses. The platform team must allow {host} there and check the proxy's address and credentials.").of(token.ScopeHost)
 }
 
 func tenantRestricted() Verdict {
@@ -154,22 +162,22 @@ func tenantRestricted() Verdict {
 
 func issuerUntrusted() Verdict {
 	return platform(v1alpha1.ReasonTLSUntrusted,
-		"The certificate presented for {host} was issued by \"{issuer}\", which is not trusted. If that is the platform's own proxy, the platform team must give its CA certificate to the operator with --ca-bundle.")
+		"The certificate presented for {host} was issued by \"{issuer}\", which is not trusted. If that is the platform's own proxy, the platform team must give its CA certificate to the operator with --ca-bundle.").of(token.ScopeHost)
 }
 
 func certificateOfAnother() Verdict {
 	return platform(v1alpha1.ReasonTLSUntrusted,
-		"The certificate presented for {host}, issued by \"{issuer}\", is for another host. The platform team must look for what answers in its place; --ca-bundle does not help here.")
+		"The certificate presented for {host}, issued by \"{issuer}\", is for another host. The platform team must look for what answers in its place; --ca-bundle does not help here.").of(token.ScopeHost)
 }
 
 func certificateOutOfTime() Verdict {
 	return platform(v1alpha1.ReasonTLSUntrusted,
-		"The certificate presented for {host}, issued by \"{issuer}\", is not valid now. The platform team must check the clock of the operator's node and the CA given with --ca-bundle.")
+		"The certificate presented for {host}, issued by \"{issuer}\", is not valid now. The platform team must check the clock of the operator's node and the CA given with --ca-bundle.").of(token.ScopeHost)
 }
 
 func tlsRefused() Verdict {
 	return platform(v1alpha1.ReasonTLSUntrusted,
-		"What answers for {host} does not offer TLS 1.2 or newer. The platform team must look for a proxy that opens the connection.")
+		"What answers for {host} does not offer TLS 1.2 or newer. The platform team must look for a proxy that opens the connection.").of(token.ScopeHost)
 }
 
 // unaskable is a request that must not be sent.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,30 +85,49 @@ func (k *Keyring) Entries(ctx context.Context, app *v1alpha1.DefenderApp) []Entr
 	return entries
 }
 
-// Pick gives the first credential that Entra ID does not refuse at the moment, or, if it
-// refuses all, the first that can be used at all.
-func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, now time.Time) (credential.Credential, error) {
-	var resort *credential.Credential
+// Asker is who asks Entra ID with a credential.
+type Asker struct {
+	// TenantID is the customer.
+	TenantID string
+	// Served is whether the application got a token for this customer before: only then does a
+	// refusal speak of the credential, and not of whatever is new about the customer.
+	Served bool
+}
+
+// Choice is a credential to ask with.
+type Choice struct {
+	Credential credential.Credential
+	// Refused is set when Entra ID refuses every credential of the application, which is known
+	// for certain: the credential is for one canary at a time, to see whether that is still so.
+	Refused *token.Fault
+}
+
+// Pick gives the best credential of those whose fingerprint was not tried yet: the first that
+// Entra ID does not refuse at the moment, or, if it refuses all, the first that can be used at
+// all. Its error is a *token.Fault.
+func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, _ Asker, now time.Time, tried ...string) (Choice, error) {
+	var resort *Choice
 	var fault *token.Fault
 	for _, entry := range k.Entries(ctx, app) {
 		switch {
 		case entry.Err != nil:
 			fault = cmp.Or(fault, entry.Err)
+		case slices.Contains(tried, entry.Credential.Fingerprint):
 		case entry.Verdict == nil || entry.Verdict.Refused == nil || now.Sub(entry.Verdict.CheckedAt) > forgiveness:
-			return entry.Credential, nil
+			return Choice{Credential: entry.Credential}, nil
 		case resort == nil:
-			resort = &entry.Credential
+			resort = &Choice{Credential: entry.Credential}
 		}
 	}
 	if resort != nil {
 		return *resort, nil
 	}
-	return credential.Credential{}, cmp.Or(fault, unusable(app.Name, "", errNotSupported))
+	return Choice{}, cmp.Or(fault, unusable(app.Name, "", errNotSupported))
 }
 
 // Judge records the outcome of an attempt. Only a refusal of the credential itself counts
 // against it.
-func (k *Keyring) Judge(app *v1alpha1.DefenderApp, used credential.Credential, outcome *token.Fault, now time.Time) {
+func (k *Keyring) Judge(app *v1alpha1.DefenderApp, used credential.Credential, _ Asker, outcome *token.Fault, now time.Time) {
 	refused := outcome != nil && outcome.Reason == v1alpha1.ReasonCredentialRefused
 	if outcome != nil && !refused {
 		return // says nothing about the credential

@@ -56,11 +56,16 @@ func newBench(t *testing.T, secrets ...client.Object) *bench {
 
 func (b *bench) pick(app *v1alpha1.DefenderApp, at time.Time) credential.Credential {
 	b.t.Helper()
-	got, err := b.Pick(b.t.Context(), app, at)
+	got, err := b.Pick(b.t.Context(), app, customer(), at)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return got
+	return got.Credential
+}
+
+// customer is one that the application served before.
+func customer() keyring.Asker {
+	return keyring.Asker{TenantID: "11111111-1111-1111-1111-111111111111", Served: true}
 }
 
 func (b *bench) store(name, key, value string) {
@@ -109,12 +114,12 @@ func TestPick_PrefersTheFirstThatEntraDoesNotRefuse(t *testing.T) {
 	if first.Name != "new" || first.Secret.Reveal() != "value-of-new" {
 		t.Fatalf("unused credentials: got %s", first.Name)
 	}
-	b.Judge(app, first, refused(), noon())
+	b.Judge(app, first, customer(), refused(), noon())
 	second := b.pick(app, noon().Add(time.Second))
 	if second.Name != "old" || second.Secret.Reveal() != "value-of-old" {
 		t.Fatalf("the first is refused: got %s", second.Name)
 	}
-	b.Judge(app, second, nil, noon().Add(time.Second))
+	b.Judge(app, second, customer(), nil, noon().Add(time.Second))
 	for after, want := range map[time.Duration]string{
 		5 * time.Minute:             "old",
 		5*time.Minute + time.Second: "new", // it may have been mended in Entra ID
@@ -123,7 +128,7 @@ func TestPick_PrefersTheFirstThatEntraDoesNotRefuse(t *testing.T) {
 			t.Errorf("after %s: got %s, want %s", after, got.Name, want)
 		}
 	}
-	b.Judge(app, first, nil, noon().Add(6*time.Minute))
+	b.Judge(app, first, customer(), nil, noon().Add(6*time.Minute))
 	if got := b.pick(app, noon().Add(6*time.Minute)); got.Name != "new" {
 		t.Errorf("the first is accepted again: got %s", got.Name)
 	}
@@ -132,8 +137,8 @@ func TestPick_PrefersTheFirstThatEntraDoesNotRefuse(t *testing.T) {
 func TestPick_UsesTheFirstIfEntraRefusesAll(t *testing.T) {
 	b := newBench(t, secret("new", "client-secret", "value-of-new"), secret("old", "client-secret", "value-of-old"))
 	app := appWith("new", "old")
-	b.Judge(app, b.pick(app, noon()), refused(), noon())
-	b.Judge(app, b.pick(app, noon()), refused(), noon())
+	b.Judge(app, b.pick(app, noon()), customer(), refused(), noon())
+	b.Judge(app, b.pick(app, noon()), customer(), refused(), noon())
 	if got := b.pick(app, noon()); got.Name != "new" {
 		t.Errorf("got %s", got.Name)
 	}
@@ -147,7 +152,7 @@ func TestPick_PassesOverWhatCannotBeRead(t *testing.T) {
 	if good.Name != "good" {
 		t.Fatalf("got %s", good.Name)
 	}
-	b.Judge(app, good, refused(), noon())
+	b.Judge(app, good, customer(), refused(), noon())
 	if got := b.pick(app, noon()); got.Name != "good" {
 		t.Errorf("a refused credential is better than none: got %s", got.Name)
 	}
@@ -155,7 +160,7 @@ func TestPick_PassesOverWhatCannotBeRead(t *testing.T) {
 
 func TestPick_TellsOfTheFirstDefectIfNoneCanBeUsed(t *testing.T) {
 	b := newBench(t, secret("second", "client-secret", ""))
-	_, err := b.Pick(t.Context(), appWith("first", "second"), noon())
+	_, err := b.Pick(t.Context(), appWith("first", "second"), customer(), noon())
 	var fault *token.Fault
 	if !errors.As(err, &fault) || !strings.HasPrefix(fault.Message, "Credential first of DefenderApp partner cannot be used: Secret defender-system/first does not exist: create it.") {
 		t.Errorf("got %v", err)
@@ -166,7 +171,7 @@ func TestPick_ANewVersionIsTriedAtOnce(t *testing.T) {
 	b := newBench(t, secret("new", "client-secret", "mistyped"), secret("old", "client-secret", "value-of-old"))
 	app := appWith("new", "old")
 	mistyped := b.pick(app, noon())
-	b.Judge(app, mistyped, refused(), noon())
+	b.Judge(app, mistyped, customer(), refused(), noon())
 	if got := b.pick(app, noon()); got.Name != "old" {
 		t.Fatalf("got %s", got.Name)
 	}
@@ -349,7 +354,7 @@ func TestJudge(t *testing.T) {
 		{"an outage says nothing about the credential", &token.Fault{Reason: "EntraUnavailable"}, later.Add(3 * time.Hour), true, later.Add(2 * time.Hour), later, 2},
 		{"to be accepted again is news", nil, later.Add(4 * time.Hour), false, later.Add(4 * time.Hour), later.Add(4 * time.Hour), 3},
 	} {
-		b.Judge(app, used, step.outcome, step.at)
+		b.Judge(app, used, customer(), step.outcome, step.at)
 		got := verdict()
 		if (got.Refused != nil) != step.refused || !got.CheckedAt.Equal(step.checkedAt) || !got.LastUsedAt.Equal(step.lastUsedAt) || got.Fingerprint != used.Fingerprint {
 			t.Errorf("%s: got %+v", step.name, got)
@@ -363,7 +368,7 @@ func TestJudge(t *testing.T) {
 func TestJudge_AFirstRefusalHasNoTimeOfUse(t *testing.T) {
 	b := newBench(t, secret("main", "client-secret", "value"))
 	app := appWith("main")
-	b.Judge(app, b.pick(app, noon()), refused(), noon())
+	b.Judge(app, b.pick(app, noon()), customer(), refused(), noon())
 	got := b.Entries(t.Context(), app)[0].Verdict
 	if got == nil || !got.LastUsedAt.IsZero() || got.Refused.Message != "Entra ID refuses the client secret." {
 		t.Errorf("got %+v", got)
@@ -377,10 +382,10 @@ func TestJudge_ANewVersionIsJudgedAnew(t *testing.T) {
 	b := newBench(t, secret("main", "client-secret", "value"))
 	app := appWith("main")
 	first := b.pick(app, noon())
-	b.Judge(app, first, nil, noon())
-	b.Judge(app, first, refused(), noon())
+	b.Judge(app, first, customer(), nil, noon())
+	b.Judge(app, first, customer(), refused(), noon())
 	b.store("main", "client-secret", "newer value")
-	b.Judge(app, b.pick(app, noon()), refused(), noon().Add(time.Minute))
+	b.Judge(app, b.pick(app, noon()), customer(), refused(), noon().Add(time.Minute))
 	got := b.Entries(t.Context(), app)[0].Verdict
 	if got == nil || !got.LastUsedAt.IsZero() {
 		t.Errorf("the use of the older version is counted: %+v", got)
@@ -395,7 +400,7 @@ func TestJudge_OnlyTheVersionThatWasUsed(t *testing.T) {
 	app := appWith("main")
 	old := b.pick(app, noon())
 	b.store("main", "client-secret", "newer value")
-	b.Judge(app, old, refused(), noon())
+	b.Judge(app, old, customer(), refused(), noon())
 	if got := b.Entries(t.Context(), app)[0]; got.Verdict != nil {
 		t.Errorf("the newer version is blamed: %+v", got.Verdict)
 	}
@@ -405,7 +410,7 @@ func TestJudge_ApplicationsAreApart(t *testing.T) {
 	b := newBench(t, secret("main", "client-secret", "value"))
 	app, other := appWith("main"), appWith("main")
 	other.Name = "other"
-	b.Judge(app, b.pick(app, noon()), refused(), noon())
+	b.Judge(app, b.pick(app, noon()), customer(), refused(), noon())
 	if got := b.Entries(t.Context(), other)[0].Verdict; got != nil {
 		t.Errorf("got %+v", got)
 	}
@@ -415,7 +420,7 @@ func TestJudge_NobodyHasToListen(t *testing.T) {
 	b := newBench(t, secret("main", "client-secret", "value"))
 	b.Changed = nil
 	app := appWith("main")
-	b.Judge(app, b.pick(app, noon()), nil, noon())
+	b.Judge(app, b.pick(app, noon()), customer(), nil, noon())
 }
 
 func TestKeyring_ServesManyAtOnce(t *testing.T) {
@@ -427,7 +432,7 @@ func TestKeyring_ServesManyAtOnce(t *testing.T) {
 			app := appWith("a", "b")
 			app.Name = fmt.Sprintf("app-%d", worker%2)
 			for i := range 100 {
-				used, err := b.Pick(context.Background(), app, noon())
+				used, err := b.Pick(context.Background(), app, customer(), noon())
 				if err != nil {
 					t.Error(err)
 					return
@@ -436,7 +441,7 @@ func TestKeyring_ServesManyAtOnce(t *testing.T) {
 				if i%3 == 0 {
 					outcome = nil
 				}
-				b.Judge(app, used, outcome, noon())
+				b.Judge(app, used.Credential, customer(), outcome, noon())
 				app.Generation = int64(i % 5)
 			}
 		})

@@ -33,6 +33,21 @@ const (
 	ByWatch
 )
 
+// Scope is how far a failure may reach: whose health it speaks of if others meet it too.
+type Scope int
+
+// The scopes.
+const (
+	// ScopeTenant: it concerns this customer alone.
+	ScopeTenant Scope = iota
+	// ScopeHost: the login host, or the way to it.
+	ScopeHost
+	// ScopeCredential: the credential that was used.
+	ScopeCredential
+	// ScopeApp: the application registration.
+	ScopeApp
+)
+
 // Fault is the one type of failure. Its reason and message are stable and fit for
 // conditions, events and alerts; they never hold text from outside.
 type Fault struct {
@@ -44,6 +59,8 @@ type Fault struct {
 	Actor Actor
 	// Cure is how the end will be noticed.
 	Cure Cure
+	// Scope is how far it may reach.
+	Scope Scope
 	// After is the least time to wait before the next attempt, zero if the other side named none.
 	After time.Duration
 	// Code is the number of the AADSTS error, zero if there was none.

@@ -79,7 +79,8 @@ func (c *class) pop() *waiter {
 		c.order = c.order[1:]
 		space := c.spaces[name]
 		for space.Len() > 0 {
-			w := heap.Pop(space).(*waiter)
+			w := (*space)[0]
+			heap.Pop(space)
 			if w.gone {
 				continue
 			}
@@ -139,7 +140,11 @@ func (h byEnd) Less(i, j int) bool { return sooner(h[i].Visitor, h[j].Visitor) }
 func (h byEnd) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
 // Push and Pop are container/heap's.
-func (h *byEnd) Push(x any) { *h = append(*h, x.(*waiter)) }
+func (h *byEnd) Push(x any) {
+	if w, ok := x.(*waiter); ok {
+		*h = append(*h, w)
+	}
+}
 
 // Pop gives the last one.
 func (h *byEnd) Pop() any {

@@ -223,12 +223,13 @@ func proxyTo(t *testing.T, address string, asked func(host string)) *url.URL {
 			return
 		}
 		w.WriteHeader(http.StatusOK)
-		here, _, err := http.NewResponseController(w).Hijack()
+		// The client may have sent the first of its bytes before the connection is ours.
+		here, sent, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			_ = there.Close()
 			return
 		}
-		go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
+		go func() { _, _ = io.Copy(there, sent); _ = there.Close() }()
 		_, _ = io.Copy(here, there)
 		_ = here.Close()
 	})

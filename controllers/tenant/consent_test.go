@@ -283,13 +283,13 @@ func TestLooksAreDenseAfterAChangeAndSparseLater(t *testing.T) {
 			from := w.clock.Now()
 			edit(w, object, func(o *v1alpha1.DefenderTenant) { o.Spec.Tokens = []v1alpha1.TokenSpec{xdrToken("Incident.Read.All")} })
 			w.checkAnew(from, stride)
-			w.leap(3*time.Hour, 15*time.Second)
+			w.leap(20*time.Minute, 15*time.Second)
 			from = w.clock.Now()
 			w.ask("the customer says that it is done")
 			w.checkAnew(from, stride)
 
 			// Entra ID takes its time to tell all of its servers of a consent.
-			w.leap(3*time.Hour, 15*time.Second)
+			w.leap(20*time.Minute, 15*time.Second)
 			w.ask("once more")
 			asked := w.clock.Now()
 			w.leap(time.Minute, time.Second)

@@ -186,7 +186,7 @@ func (w *world) start() {
 	}
 	w.must(tenants.Setup(w.ctx, mgr, credentials, o.queue.options(w.clock, 4)))
 	apps := &app.Reconciler{
-		Client: mgr.GetClient(), Keyring: keys, Tokens: source, Catalog: catalog, Clock: w.clock,
+		Client: ownApp{mgr.GetClient(), w.app}, Keyring: keys, Tokens: source, Catalog: catalog, Clock: w.clock,
 		Events: mgr.GetEventRecorder("operator"), Judged: judged,
 	}
 	w.must(apps.Setup(mgr, credentials, o.apps.options(w.clock, 1)))
@@ -197,6 +197,21 @@ func (w *world) start() {
 		w.t.Fatal("caches did not sync")
 	}
 	w.operator = o
+}
+
+// ownApp hides the applications of other worlds, or the operators of all worlds would write
+// what they know of them into one status.
+type ownApp struct {
+	client.Client
+	name string
+}
+
+// Get finds no other application.
+func (c ownApp) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	if _, isApp := object.(*v1alpha1.DefenderApp); isApp && key.Name != c.name {
+		return apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("defenderapps").GroupResource(), key.Name)
+	}
+	return c.Client.Get(ctx, key, object, options...)
 }
 
 // options put the queue on the test's clock.

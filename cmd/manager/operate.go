@@ -53,7 +53,9 @@ func operate(ctx context.Context, o options) error {
 	}
 	judged := make(chan event.GenericEvent, 1024)
 	tell := notify(judged)
-	shared := health.New(health.Options{RequestsPerSecond: o.requestsPerSec, Workers: o.concurrency})
+	shared := health.New(health.Options{
+		RequestsPerSecond: o.requestsPerSec, Workers: o.concurrency, AppChanged: tell, Changed: tellAll(ctx, mgr.GetClient(), o.catalog, tell),
+	})
 	source, err := entra.New(entra.Options{Catalog: o.catalog, RequestsPerSecond: o.requestsPerSec, CABundle: o.caBundle, Now: time.Now, Discovering: shared.Charge})
 	if err != nil {
 		return err
@@ -71,7 +73,7 @@ func operate(ctx context.Context, o options) error {
 		return err
 	}
 	apps := &app.Reconciler{
-		Client: mgr.GetClient(), Keyring: keys, Tokens: source, Catalog: o.catalog, Clock: clock.RealClock{},
+		Client: mgr.GetClient(), Keyring: keys, Tokens: source, Health: shared, Catalog: o.catalog, Clock: clock.RealClock{},
 		Events: mgr.GetEventRecorder("defender-tenant-operator"), Judged: judged,
 	}
 	if err := apps.Setup(mgr, credentials, controllerOptions(1)); err != nil {
@@ -188,19 +190,6 @@ type everyReplica struct{ cache.Cache }
 
 // NeedLeaderElection tells the manager not to wait.
 func (everyReplica) NeedLeaderElection() bool { return false }
-
-// notify tells the controller of applications, or leaves it to its next look if that has
-// more to do than it can take.
-func notify(judged chan<- event.GenericEvent) func(string) {
-	return func(name string) {
-		object := &v1alpha1.DefenderApp{}
-		object.Name = name
-		select {
-		case judged <- event.GenericEvent{Object: object}:
-		default:
-		}
-	}
-}
 
 // synced is ready once every cache shows what the API server has.
 func synced(caches ...cache.Cache) func(*http.Request) error {

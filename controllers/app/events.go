@@ -13,7 +13,7 @@ import (
 
 // tell emits an event for each condition that changed for better or worse.
 func (r *Reconciler) tell(before, after *v1alpha1.DefenderApp) {
-	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCredentialAccepted, v1alpha1.ConditionCredentialExpiring} {
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCredentialAccepted, v1alpha1.ConditionCredentialExpiring, v1alpha1.ConditionEntraReachable} {
 		was := apimeta.FindStatusCondition(before.Status.Conditions, kind)
 		is := apimeta.FindStatusCondition(after.Status.Conditions, kind)
 		if is == nil || is.Status == metav1.ConditionUnknown || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message {

@@ -30,6 +30,9 @@ func (r *Reconciler) prove(ctx context.Context, app *v1alpha1.DefenderApp, now t
 	if proof == nil || app.Spec.Suspend {
 		return lookInterval
 	}
+	if r.Health.Of(r.Catalog.Login(app.Spec.Cloud).Host()).Fault != nil {
+		return canaryInterval // it would be one more request to a host that is away
+	}
 	if wait := proof.Due.Sub(now); wait > 0 {
 		return min(wait, lookInterval)
 	}

@@ -62,13 +62,16 @@ type Reconciler struct {
 	Keyring Keyring
 	// Tokens obtains tokens, to prove credentials with.
 	Tokens TokenSource
+	// Health knows what the tenants of an application have in common.
+	Health Health
 	// Catalog finds login hosts, for consent links.
 	Catalog cloud.Catalog
 	// Clock is the only clock of the package.
 	Clock clock.PassiveClock
 	// Events tells people what changed.
 	Events events.EventRecorder
-	// Judged receives the applications of which Entra ID judged a credential.
+	// Judged receives the applications of which Entra ID judged a credential, or whose tenants
+	// came to have a trouble in common, or lost it.
 	Judged <-chan event.GenericEvent
 }
 
@@ -94,6 +97,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) report(ctx context.Context, app *v1alpha1.DefenderApp, entries []keyring.Entry, now time.Time) error {
 	after := app.DeepCopy()
 	after.Status = statusOf(app, entries, r.Catalog.AppConsentURL(app.Spec), now)
+	r.addShared(after, now)
 	if apiequality.Semantic.DeepEqual(app.Status, after.Status) {
 		return nil
 	}

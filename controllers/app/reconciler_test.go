@@ -19,6 +19,7 @@ import (
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/credential"
+	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/token"
 )
@@ -66,6 +67,7 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 	}
 	b := &bench{ring: &ring{}, clock: clocktesting.NewFakePassiveClock(noon()), events: events.NewFakeRecorder(20)}
 	b.Reconciler = &Reconciler{
+		Health: health.New(health.Options{RequestsPerSecond: 50, Workers: 4}),
 		Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.DefenderApp{}).
 			WithIndex(&v1alpha1.DefenderTenant{}, "spec.app", func(o client.Object) []string { return []string{o.(*v1alpha1.DefenderTenant).Spec.App} }).
 			WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, name string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {

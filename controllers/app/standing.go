@@ -18,6 +18,16 @@ type Health interface {
 	OfApp(app string, now time.Time) *token.Fault
 }
 
+// addShared adds what concerns all tenants of an application.
+func (r *Reconciler) addShared(app *v1alpha1.DefenderApp, now time.Time) {
+	set := setterOf(&app.Status, now)
+	host := r.Catalog.Login(app.Spec.Cloud).Host()
+	setReachable(set, host, r.Health.Of(host))
+	if cause := r.Health.OfApp(app.Name, now); cause != nil && !app.Spec.Suspend {
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, cause.Reason, cause.Message)
+	}
+}
+
 // setReachable says once what would otherwise be said by every tenant.
 func setReachable(set setter, host string, standing health.Standing) {
 	switch {

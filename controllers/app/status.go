@@ -24,19 +24,24 @@ func statusOf(app *v1alpha1.DefenderApp, entries []keyring.Entry, consentURL str
 	for _, entry := range entries {
 		status.Credentials = append(status.Credentials, credentialStatus(entry, app.Status.Credentials))
 	}
-	set := func(kind string, state metav1.ConditionStatus, reason, message string) {
-		apimeta.SetStatusCondition(&status.Conditions, metav1.Condition{
-			Type: kind, Status: state, Reason: reason, Message: message,
-			ObservedGeneration: app.Generation, LastTransitionTime: metav1.NewTime(now.UTC().Truncate(time.Second)),
-		})
-	}
+	set := setterOf(&status, now)
 	setReady(set, app, entries)
 	setAccepted(set, entries)
 	setExpiring(set, entries, now)
 	return status
 }
 
+// setter sets one condition of a status.
 type setter func(kind string, state metav1.ConditionStatus, reason, message string)
+
+func setterOf(status *v1alpha1.DefenderAppStatus, now time.Time) setter {
+	return func(kind string, state metav1.ConditionStatus, reason, message string) {
+		apimeta.SetStatusCondition(&status.Conditions, metav1.Condition{
+			Type: kind, Status: state, Reason: reason, Message: message,
+			ObservedGeneration: status.ObservedGeneration, LastTransitionTime: metav1.NewTime(now.UTC().Truncate(time.Second)),
+		})
+	}
+}
 
 // setReady also sets Stalled: without a usable credential somebody must edit something.
 func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
@@ -52,7 +57,7 @@ func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
 	case usable != nil:
 		set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonCredentialReady, fmt.Sprintf("Credential %s can be used.", usable.Name))
 	case refused != nil:
-		set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialRefused, refused.Verdict.Refused.Message)
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, refused.Verdict.Refused.Reason, refused.Verdict.Refused.Message)
 	case unusable != nil:
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, unusable.Err.Reason, unusable.Err.Message)
 	}
@@ -97,7 +102,7 @@ func setAccepted(set setter, entries []keyring.Entry) {
 		return
 	}
 	if _, refused, _ := sortOut(entries); refused != nil {
-		set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionFalse, v1alpha1.ReasonCredentialRefused, refused.Verdict.Refused.Message)
+		set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionFalse, refused.Verdict.Refused.Reason, refused.Verdict.Refused.Message)
 		return
 	}
 	for _, entry := range entries {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -14,6 +16,14 @@ import (
 
 // fleet applies n customers, whose tokens live an hour, and waits for the first ones.
 func (w *world) fleet(n int) []*v1alpha1.DefenderTenant {
+	w.t.Helper()
+	all := w.appliedFleet(n)
+	w.eventually("every customer has a token", func() bool { return w.readyOf(all) == n })
+	return all
+}
+
+// appliedFleet applies n customers who consented.
+func (w *world) appliedFleet(n int) []*v1alpha1.DefenderTenant {
 	w.t.Helper()
 	grant := &v1alpha1.DefenderGrant{
 		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
@@ -32,7 +42,6 @@ func (w *world) fleet(n int) []*v1alpha1.DefenderTenant {
 		w.create(object)
 		all = append(all, object)
 	}
-	w.eventually("every customer has a token", func() bool { return w.readyOf(all) == n })
 	return all
 }
 
@@ -66,6 +75,14 @@ func TestOutage_OneCanaryAsksForTheWholeFleet(t *testing.T) {
 	if n := w.count(all, v1alpha1.ConditionDegraded, "True", v1alpha1.ReasonRefreshFailing); n != 24 {
 		t.Errorf("%d of 24 say that their renewal fails", n)
 	}
+	w.expectApp(v1alpha1.ConditionEntraReachable, "False EntraUnavailable")
+	w.expectApp(v1alpha1.ConditionReady, "True CredentialReady")
+	if n := w.events("DefenderApp", v1alpha1.ReasonEntraUnavailable); n != 1 {
+		t.Errorf("%d events tell of the outage on the DefenderApp, want 1", n)
+	}
+	if n := w.events("DefenderTenant", v1alpha1.ReasonRefreshFailing); n > 11 {
+		t.Errorf("%d events tell of the outage on DefenderTenants, want those that met it before it was everybody's", n)
+	}
 	requests := w.requests()
 	w.pass(20 * time.Minute)
 	// The clock of the test goes in strides of 15 s: 80 of them. Each on its own, they would have been 960.
@@ -86,6 +103,7 @@ func TestOutage_OneCanaryAsksForTheWholeFleet(t *testing.T) {
 	if n := w.count(all, v1alpha1.ConditionDegraded, "False", v1alpha1.ReasonAsExpected); n != 24 {
 		t.Errorf("%d of 24 are well a minute after the outage", n)
 	}
+	w.expectApp(v1alpha1.ConditionEntraReachable, "True EntraReachable")
 	if n := w.requests() - requests; n < 24 || n > 26 {
 		t.Errorf("%d requests after the outage, want one for each of 24", n)
 	}
@@ -116,4 +134,45 @@ func TestThrottled_AllWaitAsLongAsEntraSays(t *testing.T) {
 	if n := w.count(all, v1alpha1.ConditionDegraded, "False", v1alpha1.ReasonAsExpected); n != 24 {
 		t.Errorf("%d of 24 are well after Entra ID has ended it", n)
 	}
+}
+
+// TestCommonCause_IsToldOnceOnTheApplication: a client ID that no customer knows.
+func TestCommonCause_IsToldOnceOnTheApplication(t *testing.T) {
+	w := newWorld(t)
+	w.entra.Inject("", emulator.Fault{Code: 700016}, 0)
+	all := w.appliedFleet(3)
+	w.eventually("all three failed", func() bool {
+		return w.count(all, v1alpha1.ConditionReady, "False", v1alpha1.ReasonConsentRequired) == 3
+	})
+	w.expectApp(v1alpha1.ConditionReady, "False AppMisconfigured")
+	w.entra.Clear("")
+	w.pass(2 * time.Minute)
+	w.expectApp(v1alpha1.ConditionReady, "True CredentialReady")
+}
+
+// expectApp waits for a condition of the DefenderApp, as "status reason".
+func (w *world) expectApp(kind, want string) {
+	w.t.Helper()
+	app, got := &v1alpha1.DefenderApp{}, ""
+	w.eventually(kind+" of the DefenderApp is "+want, func() bool {
+		w.must(w.Get(w.ctx, client.ObjectKey{Name: w.app}, app))
+		if c := apimeta.FindStatusCondition(app.Status.Conditions, kind); c != nil {
+			got = string(c.Status) + " " + c.Reason
+		}
+		return got == want
+	})
+}
+
+// events counts the events of a reason about our objects of a kind.
+func (w *world) events(kind, reason string) int {
+	w.t.Helper()
+	var list eventsv1.EventList
+	w.must(w.List(w.ctx, &list))
+	n := 0
+	for _, e := range list.Items {
+		if e.Regarding.Kind == kind && e.Reason == reason && (e.Regarding.Namespace == w.namespace || e.Regarding.Name == w.app) {
+			n++
+		}
+	}
+	return n
 }

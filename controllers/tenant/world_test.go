@@ -177,10 +177,15 @@ func (w *world) start() {
 	source, err := entra.New(entra.Options{Catalog: catalog, RequestsPerSecond: 1e6, CABundle: bundle, Now: w.clock.Now, Timeout: 5 * time.Second, Proxy: w.noInternet})
 	w.must(err)
 	judged := make(chan event.GenericEvent, 16)
-	turns := health.New(health.Options{RequestsPerSecond: 1e6, Workers: 4})
+	tell := func(name string) {
+		judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
+	}
+	turns := health.New(health.Options{
+		RequestsPerSecond: 1e6, Workers: 4, AppChanged: tell, Changed: func(string) { tell(w.app) },
+	})
 	keys := &keyring.Keyring{Secrets: credentials, Namespace: w.namespace, Changed: func(name string) {
 		turns.Reconsider(name)
-		judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
+		tell(name)
 	}}
 	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, apps: &observedQueue{}, cache: mgr.GetCache()}
 	tenants := &tenant.Reconciler{
@@ -189,7 +194,7 @@ func (w *world) start() {
 	}
 	w.must(tenants.Setup(w.ctx, mgr, credentials, o.queue.options(w.clock, 4)))
 	apps := &app.Reconciler{
-		Client: ownApp{mgr.GetClient(), w.app}, Keyring: keys, Tokens: source, Catalog: catalog, Clock: w.clock,
+		Client: ownApp{mgr.GetClient(), w.app}, Keyring: keys, Health: turns, Tokens: source, Catalog: catalog, Clock: w.clock,
 		Events: mgr.GetEventRecorder("operator"), Judged: judged,
 	}
 	w.must(apps.Setup(mgr, credentials, o.apps.options(w.clock, 1)))

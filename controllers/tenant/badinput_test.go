@@ -305,7 +305,7 @@ func answers() map[string]struct {
 		return emulator.Fault{Claims: map[string]any{name: value}}
 	}
 	return map[string]row{
-		"a page":                    {emulator.Fault{Body: "<html>Sign in</html>"}, "AnswerInvalid"},
+		"a page":                    {emulator.Fault{Body: "<html>Sign in</html>"}, "ProxyRefused"},
 		"JSON of something else":    {emulator.Fault{Body: `{"access_token":5}`}, "AnswerInvalid"},
 		"nothing":                   {emulator.Fault{Status: 200}, "AnswerInvalid"},
 		"a page of a proxy":         {emulator.Fault{Status: 403, Body: "<html>Blocked</html>"}, "ProxyRefused"},

@@ -893,7 +893,7 @@ func mishaps() map[string]map[string]mishap {
 			"out of reach":        {begin: func(w *world) { w.entra.Down(true) }, end: func(w *world) { w.entra.Down(false) }, reason: "EntraUnavailable"},
 			"throttled":           injected(emulator.Fault{Status: 429, Body: "{}", RetryAfter: "60"}, "Throttled"),
 			"a loop":              injected(emulator.Fault{Code: 50196}, "Throttled"),
-			"a page":              injected(emulator.Fault{Body: "<html></html>"}, "AnswerInvalid"),
+			"no JSON":             injected(emulator.Fault{Body: "hello"}, "AnswerInvalid"),
 			"another's token":     injected(emulator.Fault{Claims: map[string]any{"tid": stranger}}, "TokenRejected"),
 			"a short life":        {begin: func(w *world) { w.entra.SetLifetime(customer, 2*time.Minute) }, end: func(w *world) { w.entra.SetLifetime(customer, 10*time.Hour) }, reason: "TokenRejected"},
 			"an opaque token":     injected(emulator.Fault{Opaque: true}, "TokenOpaque"),
@@ -909,6 +909,7 @@ func mishaps() map[string]map[string]mishap {
 			"a missing secret": {begin: func(w *world) { w.must(w.Delete(w.ctx, w.secret("credential"))) }, end: func(w *world) {
 				w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "credential"}, Data: map[string][]byte{"client-secret": []byte(clientSecret)}})
 			}, reason: "CredentialUnusable"},
+			"a block page":         injected(emulator.Fault{Body: "<html></html>"}, "ProxyRefused"),
 			"a wrong registration": injected(emulator.Fault{Code: 650057}, "AppMisconfigured"),
 			"a disabled app":       {begin: func(w *world) { w.entra.DisableApp(clientID, true) }, end: func(w *world) { w.entra.DisableApp(clientID, false) }, reason: "DisabledByTenant"},
 			"a suspended app":      onApp(suspend(true), suspend(false), "Suspended"),

@@ -3,7 +3,6 @@ package entra
 import (
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -82,9 +81,10 @@ func (c *call) sharpen(v Verdict, number int64, seen exchange) Verdict {
 	return v
 }
 
+// isPage looks at the body, as a browser would: what stands in the way of an answer does not
+// always say what it sends.
 func isPage(seen exchange) bool {
-	kind, _, err := mime.ParseMediaType(seen.header.Get("Content-Type"))
-	return err == nil && (kind == "text/html" || kind == "application/xhtml+xml")
+	return strings.HasPrefix(http.DetectContentType(seen.body), "text/html")
 }
 
 // causeOf is for the log: numbers, and the member error where it is one of those we know.

@@ -52,7 +52,7 @@ func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *rem
 		})
 		fault = token.AsFault(err, v1alpha1.ReasonEntraUnavailable, "Entra ID could not be asked. The operator tries again.")
 		r.Keyring.Judge(seen.app, chosen, seen.asker, fault, r.Clock.Now())
-		if fault == nil || fault.Reason != v1alpha1.ReasonCredentialRefused {
+		if fault == nil || fault.Scope != token.ScopeCredential {
 			return issued, fault
 		}
 		tried = append(tried, chosen.Fingerprint)

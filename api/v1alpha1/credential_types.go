@@ -129,8 +129,9 @@ type CredentialStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	Fingerprint string `json:"fingerprint,omitempty"`
 
-	// accepted is whether Entra ID accepted the credential when it was last used; absent
-	// until this version of it was used.
+	// accepted is whether Entra ID accepts this version of the credential; absent until it is
+	// known. Where a former version stays in use meanwhile, the condition CredentialAccepted
+	// says so.
 	// +optional
 	Accepted *bool `json:"accepted,omitempty"`
 
@@ -143,7 +144,8 @@ type CredentialStatus struct {
 	// +optional
 	CheckedAt *metav1.Time `json:"checkedAt,omitempty"`
 
-	// lastUsedAt is when a token was last obtained with the credential.
+	// lastUsedAt is when a customer's token was last obtained with the credential. A proof
+	// moves checkedAt only.
 	// +optional
 	LastUsedAt *metav1.Time `json:"lastUsedAt,omitempty"`
 

@@ -64,8 +64,8 @@ func former(e *keyring.Entry) {
 	e.Former = &credential.Credential{Name: e.Name, Fingerprint: "print-1"}
 }
 
-func version(print string) func(*keyring.Entry) {
-	return func(e *keyring.Entry) { e.Credential.Fingerprint = print }
+func version(fingerprint string) func(*keyring.Entry) {
+	return func(e *keyring.Entry) { e.Credential.Fingerprint = fingerprint }
 }
 
 func suspected(e *keyring.Entry) {

@@ -59,13 +59,10 @@ func (r *record) version(used credential.Credential) *version {
 // settle keeps what a version that was just accepted makes necessary, and no longer.
 func (r *record) settle(v *version, now time.Time) {
 	switch {
-	case v == r.former:
-	case v != r.current:
-		if !r.current.works() {
-			r.retire(v)
-		}
-	case now.Sub(v.since) > overlap:
+	case v == r.current && now.Sub(v.since) > overlap:
 		r.former = nil
+	case v != r.current && !r.current.works():
+		r.retire(v)
 	}
 }
 

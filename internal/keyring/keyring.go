@@ -71,7 +71,7 @@ func (k *Keyring) Entries(ctx context.Context, app *v1alpha1.DefenderApp) []Entr
 	readings := k.readAll(ctx, app)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_, records := k.recall(app, readings)
+	records := k.recall(app, readings)
 	entries := make([]Entry, 0, len(records))
 	for _, r := range records {
 		entries = append(entries, r.entry())

@@ -42,7 +42,7 @@ func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, asker Ask
 	readings := k.readAll(ctx, app)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_, records := k.recall(app, readings)
+	records := k.recall(app, readings)
 	var best *version
 	for _, v := range versions(records) {
 		if !slices.Contains(tried, v.credential.Fingerprint) && (best == nil || v.rank(asker, now) < best.rank(asker, now)) {

@@ -79,7 +79,7 @@ func (a *application) dueOf(v *version) (due time.Time, why string) {
 	case v.untested():
 		return due, "new"
 	default:
-		return latest(v.checkedAt, v.lastUsedAt).Add(standbyInterval), "unused for a day"
+		return v.checkedAt.Add(standbyInterval), "unused for a day"
 	}
 }
 

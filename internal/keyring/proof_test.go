@@ -62,6 +62,18 @@ func TestWanted(t *testing.T) {
 			s.stores("a", "")
 			s.asks("B")
 		}, "a-1 (suspected) now"},
+		"a former version that is refused is left alone": {[]string{"a"}, func(s *story) {
+			s.asks("A", "a-1")
+			s.stores("a", "a-2")
+			s.proves("a-2")
+			former := s.Entries(s.t.Context(), s.app)[0].Former
+			if former != nil {
+				s.t.Error("the stored one is in use")
+			}
+			s.asks("A")
+			s.asks("B")
+			s.asks("B", "a-2")
+		}, "a-2 (unused for a day) in 24h0m0s"},
 		"what cannot be read": {[]string{"a"}, func(s *story) { s.stores("a", "") }, "nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {

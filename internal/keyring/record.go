@@ -54,7 +54,7 @@ type record struct {
 
 // recall brings what is known of an application up to date with what was read. A pass that
 // still sees an older spec does not decide what is kept.
-func (k *Keyring) recall(app *v1alpha1.DefenderApp, readings []reading) (*application, []*record) {
+func (k *Keyring) recall(app *v1alpha1.DefenderApp, readings []reading) []*record {
 	a := k.apps[app.Name]
 	if a == nil || a.identity != identityOf(app) {
 		a = &application{identity: identityOf(app)}
@@ -77,7 +77,7 @@ func (k *Keyring) recall(app *v1alpha1.DefenderApp, readings []reading) (*applic
 		maps.DeleteFunc(k.parsed, func(s slot, _ parsed) bool { return s.app == app.Name && a.record(s.name) == nil })
 	}
 	a.served = a.served || slices.ContainsFunc(app.Status.Credentials, func(c v1alpha1.CredentialStatus) bool { return c.LastUsedAt != nil })
-	return a, records
+	return records
 }
 
 func (a *application) record(name string) *record {

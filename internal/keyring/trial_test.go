@@ -157,7 +157,7 @@ func TestARefusalIsAFactOnlyWithWitnesses(t *testing.T) {
 			if test.acceptedBefore {
 				s.asks("Z", "main-1")
 			}
-			for _, who := range strings.Fields(test.refused) {
+			for who := range strings.FieldsSeq(test.refused) {
 				if who == "+" {
 					s.asks("Z", "main-1")
 				} else {
@@ -274,6 +274,8 @@ func TestWhatWasNeverAcceptedIsNotKept(t *testing.T) {
 	s.expect("refused", s.asks("B"), "main-2")
 	s.stores("main", "main-3")
 	s.expect("a refused one was replaced", s.would("A"), "main-3")
+	s.stores("main", "")
+	s.expect("an untested one cannot be read any more", s.would("A"), "nothing")
 }
 
 func TestWhenEveryCredentialIsRefused(t *testing.T) {
@@ -417,6 +419,16 @@ func TestInvariant5_ARestartRemembersWhatTheStatusTells(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestACustomerServedBeforeARestartCounts(t *testing.T) {
+	s := newStory(t, "main")
+	at := metav1.NewTime(noon())
+	s.app.Status.Credentials = []v1alpha1.CredentialStatus{{Name: "main", Fingerprint: "another version", LastUsedAt: &at}}
+	for _, who := range []string{"a", "b", "c"} {
+		s.asks(who)
+	}
+	s.expect("those who never had a token are no witnesses", s.stands(), "main untested suspected")
 }
 
 func TestARefusalBeforeARestartKeepsItsWords(t *testing.T) {

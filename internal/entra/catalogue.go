@@ -115,7 +115,7 @@ func transportFailures() []Situation {
 func ownFindings() []Situation {
 	return []Situation{
 		{"tenant or application is no GUID, or the resource no URI", unaskable()},
-		{"credential without a secret or a key with its certificate", credentialUnusable()},
+		{"credential without a secret, a key with its certificate or an assertion", credentialUnusable()},
 		{"the tenant's configuration names the login host of another cloud", otherCloud()},
 		{"the tenant's configuration leads anywhere else", answerInvalid()},
 		{"no turn under the limit of requests per second before the deadline", overOwnRate()},

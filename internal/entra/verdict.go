@@ -8,7 +8,7 @@ import (
 )
 
 // Verdict is what an answer means for the people concerned. Message is a fixed sentence
-// with the placeholders {tenant}, {client}, {host} and {issuer}.
+// with the placeholders {tenant}, {client}, {host}, {issuer} and {presents}.
 type Verdict struct {
 	Reason  string
 	Actor   token.Actor
@@ -99,7 +99,7 @@ func assertionTime() Verdict {
 
 func federationRefused() Verdict {
 	return platform(v1alpha1.ReasonCredentialRefused,
-		"Entra ID finds no federated credential that matches the operator's token. The platform team must compare issuer, subject and audience with the federated credential of application {client}.").of(token.ScopeCredential)
+		"Entra ID finds no federated credential that matches the operator's token. The platform team must give application {client} one, letter by letter, for what the operator presents: {presents}.").of(token.ScopeCredential)
 }
 
 func credentialUnusable() Verdict {

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"crypto/tls"
 	"io"
 	"log"
@@ -58,7 +59,7 @@ type Emulator struct {
 
 // Start listens and serves until Close.
 func Start(o Options) (*Emulator, error) {
-	e := &Emulator{options: o, address: "127.0.0.1:0", rights: map[string][]Right{}, objects: map[string]*object{}}
+	e := &Emulator{options: o, rights: map[string][]Right{}, objects: map[string]*object{}}
 	return e, e.Down(false)
 }
 
@@ -70,22 +71,29 @@ func (e *Emulator) URL() string { return "https://" + e.address }
 
 // Down starts an outage, in which connections are refused, or ends it on the same port.
 func (e *Emulator) Down(down bool) error {
+	if down {
+		e.mu.Lock()
+		server := e.server
+		e.server = nil
+		e.mu.Unlock()
+		if server != nil { // its handlers need mu to end
+			server.CloseClientConnections()
+			server.Close()
+		}
+		return nil
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if down == (e.server == nil) {
+	if e.server != nil {
 		return nil
 	}
-	if down {
-		e.server.CloseClientConnections()
-		e.server.Close()
-		e.server = nil
-		return nil
-	}
-	listener, err := net.Listen("tcp", e.address)
+	listener, err := net.Listen("tcp", cmp.Or(e.address, "127.0.0.1:0"))
 	if err != nil {
 		return err
 	}
-	e.address = listener.Addr().String()
+	if e.address == "" { // it never changes again
+		e.address = listener.Addr().String()
+	}
 	e.server = httptest.NewUnstartedServer(http.HandlerFunc(e.serve))
 	_ = e.server.Listener.Close() // its own, on another port
 	e.server.Listener = listener

@@ -30,8 +30,10 @@ import (
 	"github.com/defender-tenant/operator/controllers/app"
 	"github.com/defender-tenant/operator/controllers/tenant"
 	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/federation"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/token"
+	"github.com/defender-tenant/operator/internal/vault"
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update,namespace=defender-system
@@ -55,7 +57,11 @@ func operate(ctx context.Context, o options) error {
 		return err
 	}
 	judged := make(chan event.GenericEvent, 1024)
-	keys := &keyring.Keyring{Secrets: credentials, Namespace: o.ownNamespace, Changed: notify(judged)}
+	keys := &keyring.Keyring{
+		Secrets: credentials, Namespace: o.ownNamespace, Changed: notify(judged),
+		Federation: federation.Tokens{File: o.tokenFile, Now: time.Now},
+		Vaults:     vault.New(source, o.catalog, source.Transport(), time.Now),
+	}
 	tenants := &tenant.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Catalog: o.catalog,
 		Gate: token.Gate{MinLifetime: o.minTokenLifetime}, Clock: clock.RealClock{},

@@ -38,9 +38,11 @@ import (
 	"github.com/defender-tenant/operator/controllers/tenant"
 	"github.com/defender-tenant/operator/internal/cloud"
 	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/federation"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/redacted"
 	"github.com/defender-tenant/operator/internal/token"
+	"github.com/defender-tenant/operator/internal/vault"
 	emulator "github.com/defender-tenant/operator/test/entra"
 )
 
@@ -175,9 +177,13 @@ func (w *world) start() {
 	source, err := entra.New(entra.Options{Catalog: catalog, RequestsPerSecond: 1e6, CABundle: bundle, Now: w.clock.Now, Timeout: 5 * time.Second, Proxy: w.noInternet})
 	w.must(err)
 	judged := make(chan event.GenericEvent, 16)
-	keys := &keyring.Keyring{Secrets: credentials, Namespace: w.namespace, Changed: func(name string) {
-		judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
-	}}
+	keys := &keyring.Keyring{
+		Secrets: credentials, Namespace: w.namespace, Changed: func(name string) {
+			judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
+		},
+		Federation: federation.Tokens{File: filepath.Join(w.t.TempDir(), "no-token"), Now: w.clock.Now},
+		Vaults:     vault.New(source, catalog, source.Transport(), w.clock.Now),
+	}
 	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, cache: mgr.GetCache()}
 	tenants := &tenant.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Catalog: catalog,

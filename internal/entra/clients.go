@@ -56,7 +56,8 @@ func (c *clients) forRequest(login cloud.Login, want token.Request) (confidentia
 	}
 	used := version{fingerprint: want.Credential.Fingerprint}
 	if i > 0 {
-		used, held = held[i], slices.Delete(held, i, i+1)
+		used = held[i]
+		held = slices.Delete(held, i, i+1)
 	} else {
 		client, err := c.make(login, want)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,10 +59,9 @@ func (s *stage) use(credentials ...v1alpha1.Credential) {
 
 // proof is how the last token of the customer was asked for.
 func (s *stage) proof() string {
-	requests := s.entra.Requests()
-	for i := len(requests) - 1; i >= 0; i-- {
-		if requests[i].Kind == entra.Token && requests[i].Tenant == customer {
-			return requests[i].Credential
+	for _, r := range slices.Backward(s.entra.Requests()) {
+		if r.Kind == entra.Token && r.Tenant == customer {
+			return r.Credential
 		}
 	}
 	return ""

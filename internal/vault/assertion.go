@@ -35,9 +35,11 @@ func (v *Vaults) assert(ctx context.Context, asked question, by *signer, audienc
 	signature, err := v.sign(ctx, asked, by.keyVersion, sha256.Sum256([]byte(text)))
 	if err != nil {
 		err = asked.defect(err)
-		if ctx.Err() == nil { // the caller's own end says nothing about the vault
-			v.rests.note(asked.place(), v.now(), err)
-		}
+	}
+	if ctx.Err() == nil { // the caller's own end says nothing about the vault
+		v.rests.note(asked.place(), v.now(), err)
+	}
+	if err != nil {
 		return redacted.String{}, err
 	}
 	return redacted.New(text + "." + base64.RawURLEncoding.EncodeToString(signature)), nil

@@ -20,15 +20,20 @@ type rest struct {
 	cause error
 }
 
-// ongoing gives the failure that is the reason to rest, or nil.
+// ongoing gives the failure that is the reason to rest, or nil. When the rest is over, one may
+// see how the vault is, and the others rest on.
 func (r *rests) ongoing(at place, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known, ok := r.held[at]
-	if since := now.Sub(known.since); !ok || since < 0 || since >= restFor {
+	if !ok {
 		return nil
 	}
-	return known.cause
+	if since := now.Sub(known.since); since >= 0 && since < restFor {
+		return known.cause
+	}
+	r.held[at] = rest{now, known.cause}
+	return nil
 }
 
 // note takes the outcome of an attempt. Only a failure that passes by itself is worth a rest.

@@ -45,24 +45,24 @@ type jar[V any] struct {
 }
 
 // get gives what is kept, and asks for another when it is time. One caller asks; meanwhile the
-// others get what is there, or wait if there is nothing. A value outlives failures that pass.
+// others get what is there, or the failure of the last time, and wait only if there is neither:
+// their time belongs to other applications, too. A value outlives failures that pass.
 func (s *shelf[K, V]) get(ctx context.Context, now func() time.Time, name K, ask func(context.Context) (life[V], error)) (V, error) {
 	j := s.jar(name, now())
-	value, settled, err := s.look(j, now())
-	if settled {
+	if value, settled, err := s.look(j, now()); settled {
 		return value, err
 	}
-	if s.usable(j, now()) {
-		select {
-		case j.turn <- struct{}{}:
-		default:
-			return value, nil
+	select {
+	case j.turn <- struct{}{}:
+	default: // somebody asks
+		if value, known, err := s.meanwhile(j, now()); known {
+			return value, err
 		}
-	} else {
 		select {
 		case j.turn <- struct{}{}:
 		case <-ctx.Done():
-			return value, &credential.Defect{Text: "it was not read in time", Reason: v1alpha1.ReasonVaultUnavailable, Passing: true, Cause: ctx.Err()}
+			var none V
+			return none, &credential.Defect{Text: "it was not read in time", Reason: v1alpha1.ReasonVaultUnavailable, Passing: true, Cause: ctx.Err()}
 		}
 	}
 	defer func() { <-j.turn }()
@@ -107,10 +107,14 @@ func (s *shelf[K, V]) look(j *jar[V], now time.Time) (value V, settled bool, err
 	}
 }
 
-func (s *shelf[K, V]) usable(j *jar[V], now time.Time) bool {
+// meanwhile is what there is while somebody asks for better.
+func (s *shelf[K, V]) meanwhile(j *jar[V], now time.Time) (value V, known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return j.good(now)
+	if j.good(now) {
+		return j.value, true, nil
+	}
+	return value, j.failure != nil, j.failure
 }
 
 func (j *jar[V]) good(now time.Time) bool {

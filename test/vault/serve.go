@@ -23,11 +23,12 @@ type refusal struct {
 // serve answers one request and writes it down.
 func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
-	block := e.block
+	held := e.hold
 	e.mu.Unlock()
-	if block != nil {
+	if held != nil {
+		held.arrived <- struct{}{}
 		select {
-		case <-block:
+		case <-held.end:
 		case <-r.Context().Done():
 			return
 		}

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"io"
 	"log"
@@ -53,7 +54,7 @@ type Emulator struct {
 	rights   map[string][]Right
 	objects  map[string]*object // by kind/name
 	failures []int              // statuses of the next answers
-	block    chan struct{}      // answers wait for it, if it is not nil
+	hold     *hold
 	requests []Request
 }
 
@@ -87,7 +88,8 @@ func (e *Emulator) Down(down bool) error {
 	if e.server != nil {
 		return nil
 	}
-	listener, err := net.Listen("tcp", cmp.Or(e.address, "127.0.0.1:0"))
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp", cmp.Or(e.address, "127.0.0.1:0"))
 	if err != nil {
 		return err
 	}
@@ -117,19 +119,22 @@ func (e *Emulator) Fail(status, times int) {
 	e.failures = slices.Repeat([]int{status}, times)
 }
 
-// Hold makes all answers wait until the function that it returns is called.
-func (e *Emulator) Hold() (release func()) {
+// Hold makes all answers wait until release is called. arrived gets something for each request that waits.
+func (e *Emulator) Hold() (arrived <-chan struct{}, release func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	block := make(chan struct{})
-	e.block = block
-	return sync.OnceFunc(func() {
+	h := &hold{arrived: make(chan struct{}, 1000), end: make(chan struct{})}
+	e.hold = h
+	return h.arrived, sync.OnceFunc(func() {
 		e.mu.Lock()
-		e.block = nil
+		e.hold = nil
 		e.mu.Unlock()
-		close(block)
+		close(h.end)
 	})
 }
+
+// hold is a time in which answers wait.
+type hold struct{ arrived, end chan struct{} }
 
 // Requests are all that came, oldest first.
 func (e *Emulator) Requests() []Request {

@@ -2,9 +2,11 @@
 package config_test
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,7 +61,7 @@ func TestManifestsOnARealAPIServer(t *testing.T) {
 	})
 	t.Run("each sample of ours is read back as it was written", func(t *testing.T) {
 		samples := 0
-		for _, written := range readSamples(t) {
+		for _, written := range readSamples(t, "samples/*.yaml") {
 			if written.GroupVersionKind().Group != v1alpha1.Group {
 				continue
 			}
@@ -77,11 +79,30 @@ func TestManifestsOnARealAPIServer(t *testing.T) {
 			t.Errorf("only %d samples were found", samples)
 		}
 	})
+	t.Run("each kind of credential has a sample", func(t *testing.T) {
+		kinds := map[string]int{}
+		for _, written := range readSamples(t, "samples/credentials/*.yaml") {
+			credentials, _, err := unstructured.NestedSlice(written.Object, "spec", "credentials")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range credentials {
+				for kind := range c.(map[string]any) {
+					kinds[kind]++
+				}
+			}
+		}
+		delete(kinds, "name")
+		if got := slices.Sorted(maps.Keys(kinds)); !slices.Equal(got, []string{"certificate", "clientSecret", "keyVault", "workloadIdentity"}) {
+			t.Errorf("got %v", got)
+		}
+		kubectl(t, "apply", "--dry-run=server", "-f", "samples/credentials")
+	})
 }
 
-func readSamples(t *testing.T) []unstructured.Unstructured {
+func readSamples(t *testing.T, pattern string) []unstructured.Unstructured {
 	t.Helper()
-	paths, err := filepath.Glob("samples/*.yaml")
+	paths, err := filepath.Glob(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}

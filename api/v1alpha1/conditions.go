@@ -106,10 +106,8 @@ const (
 	ReasonAppNotFound = "AppNotFound"
 	// ReasonCredentialRefused: Entra ID refuses the credential.
 	ReasonCredentialRefused = "CredentialRefused"
-	// ReasonCredentialUnusable: no credential can be used: its Secret is missing, empty or malformed.
+	// ReasonCredentialUnusable: no credential can be used: what it is kept in is missing, empty or malformed.
 	ReasonCredentialUnusable = "CredentialUnusable"
-	// ReasonCredentialNotSupported: the kind of credential is not supported yet.
-	ReasonCredentialNotSupported = "CredentialNotSupported"
 	// ReasonVaultRefused: Azure Key Vault does not let the operator use what the DefenderApp names.
 	ReasonVaultRefused = "VaultRefused"
 	// ReasonCredentialOnTrial: a new version of the credential waits for Entra ID's opinion,

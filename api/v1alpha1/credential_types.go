@@ -16,11 +16,13 @@ type Credential struct {
 	Name string `json:"name"`
 
 	// workloadIdentity uses the operator's projected service-account token as client
-	// assertion, so that no secret exists at all. Not supported yet.
+	// assertion, so that no secret exists at all.
 	// +optional
 	WorkloadIdentity *WorkloadIdentityCredential `json:"workloadIdentity,omitempty"`
 
-	// keyVault uses a key or a secret that stays in Azure Key Vault. Not supported yet.
+	// keyVault uses a key that never leaves Azure Key Vault, or a client secret that is kept
+	// there. The vault is opened with the first credential of kind workloadIdentity or
+	// certificate in the same list, and spec.homeTenantID.
 	// +optional
 	KeyVault *KeyVaultCredential `json:"keyVault,omitempty"`
 
@@ -79,8 +81,9 @@ type ClientSecretCredential struct {
 	// +required
 	SecretRef SecretKeyReference `json:"secretRef"`
 
-	// expiresAt is when the client secret expires. Entra ID does not tell the operator,
-	// so this is the only way to be warned in time.
+	// expiresAt is when the client secret expires. Entra ID does not tell the operator, so
+	// nobody can be warned in time without it. If it is absent, the annotation
+	// defender.tenant-operator.dev/expires-at of the Secret counts.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 }
@@ -124,7 +127,8 @@ type CredentialStatus struct {
 	Name string `json:"name"`
 
 	// fingerprint tells two versions of a credential apart without giving it away: the
-	// SHA-256 thumbprint of a certificate, the first digits of a digest of a client secret.
+	// SHA-256 thumbprint of a certificate, the first digits of a digest of a client secret, or
+	// of issuer, subject and audience of the operator's service-account token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Fingerprint string `json:"fingerprint,omitempty"`
@@ -149,7 +153,8 @@ type CredentialStatus struct {
 	// +optional
 	LastUsedAt *metav1.Time `json:"lastUsedAt,omitempty"`
 
-	// expiresAt is the end of the certificate, or what the spec says of the client secret.
+	// expiresAt is the end of the certificate, or what the spec, the Secret's annotation or
+	// the vault says of the client secret. Service-account tokens are renewed by themselves.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 }

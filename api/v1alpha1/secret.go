@@ -25,6 +25,10 @@ const (
 	ClockSkewAnnotation = Group + "/clock-skew"
 )
 
+// CredentialExpiresAtAnnotation on a Secret with a client secret is when that one ends (RFC 3339,
+// or a date alone). It counts if spec.credentials[].clientSecret.expiresAt is absent.
+const CredentialExpiresAtAnnotation = Group + "/expires-at"
+
 // RefreshRequestedAnnotation asks for new tokens now, on a DefenderTenant or, for all
 // its tenants, on a DefenderApp. Any new value is a new request.
 const RefreshRequestedAnnotation = Group + "/refresh-requested"

@@ -30,9 +30,11 @@ import (
 	"github.com/defender-tenant/operator/controllers/app"
 	"github.com/defender-tenant/operator/controllers/tenant"
 	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/federation"
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/token"
+	"github.com/defender-tenant/operator/internal/vault"
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update,namespace=defender-system
@@ -60,10 +62,15 @@ func operate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	keys := &keyring.Keyring{Secrets: credentials, Namespace: o.ownNamespace, Changed: func(app string) {
-		shared.Reconsider(app)
-		tell(app)
-	}}
+	keys := &keyring.Keyring{
+		Secrets: credentials, Namespace: o.ownNamespace,
+		Federation: federation.Tokens{File: o.tokenFile, Now: time.Now},
+		Vaults:     vault.New(source, o.catalog, source.Transport(), time.Now),
+		Changed: func(app string) {
+			shared.Reconsider(app)
+			tell(app)
+		},
+	}
 	tenants := &tenant.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Health: shared, Catalog: o.catalog,
 		Gate: token.Gate{MinLifetime: o.minTokenLifetime}, Clock: clock.RealClock{},

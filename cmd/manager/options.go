@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/federation"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -22,6 +23,8 @@ const defaultNamespace = "defender-system"
 // options are the flags and what follows from them.
 type options struct {
 	authorityURL     string
+	vaultURL         string
+	tokenFile        string
 	caBundle         string
 	namespaces       namespaces
 	requestsPerSec   float64
@@ -55,7 +58,9 @@ func (n *namespaces) Set(value string) error {
 func parse(args []string, flags *flag.FlagSet) (options, error) {
 	var o options
 	flags.StringVar(&o.authorityURL, "authority-url", "", "Replaces the login endpoint of cloud Public, as https://host[:port], and switches instance discovery off. For emulators and proxies.")
-	flags.StringVar(&o.caBundle, "ca-bundle", "", "File of further trust roots for Entra ID (PEM), read again when it changes.")
+	flags.StringVar(&o.vaultURL, "vault-url", "", "Stands for every key vault of cloud Public, as https://host[:port]. For emulators.")
+	flags.StringVar(&o.tokenFile, "federated-token-file", cmp.Or(os.Getenv("AZURE_FEDERATED_TOKEN_FILE"), federation.DefaultFile), "File with the projected service-account token for credentials of kind workloadIdentity, by default what AZURE_FEDERATED_TOKEN_FILE says. Those for other clouds are beside it, with -usgovernment or -china at the end of the name.")
+	flags.StringVar(&o.caBundle, "ca-bundle", "", "File of further trust roots for Entra ID and key vaults (PEM), read again when it changes.")
 	flags.Var(&o.namespaces, "namespaces", "Watch DefenderTenants in these namespaces only, separated by commas. All if empty.")
 	flags.Float64Var(&o.requestsPerSec, "token-requests-per-second", 50, "Most requests per second to a login host.")
 	flags.IntVar(&o.concurrency, "concurrency", 64, "DefenderTenants that are worked on at the same time.")
@@ -79,6 +84,9 @@ func (o *options) complete() error {
 	var err error
 	if o.catalog, err = cloud.NewCatalog(o.authorityURL); err != nil {
 		return fmt.Errorf("--authority-url: %w", err)
+	}
+	if o.catalog, err = o.catalog.WithVault(o.vaultURL); err != nil {
+		return fmt.Errorf("--vault-url: %w", err)
 	}
 	var problems []error
 	if !(o.requestsPerSec > 0) || math.IsInf(o.requestsPerSec, 0) { // nor what is no number

@@ -21,6 +21,7 @@ func parsed(args ...string) (options, error) {
 
 func TestParse_HasDefaultsForProduction(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "")
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", "")
 	o, err := parsed()
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +39,8 @@ func TestParse_HasDefaultsForProduction(t *testing.T) {
 		"--kubeconfig":                {o.kubeconfig, ""},
 		"own namespace":               {o.ownNamespace, "defender-system"},
 		"login host":                  {o.catalog.Login("").URL, "https://login.microsoftonline.com"},
+		"--vault-url":                 {o.catalog.Vault("", "contoso").URL, "https://contoso.vault.azure.net"},
+		"--federated-token-file":      {o.tokenFile, "/var/run/secrets/azure/tokens/azure-identity-token"},
 	} {
 		if row.got != row.want {
 			t.Errorf("%s is %v, want %v", name, row.got, row.want)
@@ -54,7 +57,7 @@ func TestParse_TakesEveryFlag(t *testing.T) {
 		"--authority-url=https://localhost:8443/", "--ca-bundle", "/etc/ca.pem", "--namespaces=soc, noc,", "--namespaces", "third",
 		"--token-requests-per-second=0.5", "--concurrency=1", "--min-token-lifetime=1s", "--metrics-bind-address=:8443",
 		"--health-probe-bind-address=127.0.0.1:9", "--leader-elect", "--kubeconfig=/kube", "--zap-log-level=10", "--zap-encoder=console", "--zap-devel",
-		"--zap-stacktrace-level=panic", "--zap-time-encoding=iso8601")
+		"--zap-stacktrace-level=panic", "--zap-time-encoding=iso8601", "--vault-url=https://localhost:8444/", "--federated-token-file=/tokens/mine")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +73,8 @@ func TestParse_TakesEveryFlag(t *testing.T) {
 		"--kubeconfig":                {o.kubeconfig, "/kube"},
 		"own namespace":               {o.ownNamespace, "operators"},
 		"login host":                  {o.catalog.Login("").URL, "https://localhost:8443"},
+		"--vault-url":                 {o.catalog.Vault("", "contoso").URL, "https://localhost:8444"},
+		"--federated-token-file":      {o.tokenFile, "/tokens/mine"},
 		"--zap-devel":                 {o.log.Development, true},
 	} {
 		if row.got != row.want {
@@ -78,6 +83,16 @@ func TestParse_TakesEveryFlag(t *testing.T) {
 	}
 	if got := sets.List(sets.KeySet(watched(o.namespaces))); !slices.Equal(got, []string{"noc", "soc", "third"}) {
 		t.Errorf("watched are %v", got)
+	}
+}
+
+func TestParse_TakesTheTokenFileThatAzuresWebhookNames(t *testing.T) {
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", "/var/run/elsewhere")
+	if o, err := parsed(); err != nil || o.tokenFile != "/var/run/elsewhere" {
+		t.Errorf("got %q, %v", o.tokenFile, err)
+	}
+	if o, err := parsed("--federated-token-file=/tokens/mine"); err != nil || o.tokenFile != "/tokens/mine" {
+		t.Errorf("the flag does not go first: %q, %v", o.tokenFile, err)
 	}
 }
 
@@ -98,8 +113,8 @@ func TestParse_ExplainsEveryFlag(t *testing.T) {
 		}
 	})
 	want := []string{
-		"authority-url", "ca-bundle", "concurrency", "health-probe-bind-address", "kubeconfig", "leader-elect", "metrics-bind-address",
-		"min-token-lifetime", "namespaces", "token-requests-per-second",
+		"authority-url", "ca-bundle", "concurrency", "federated-token-file", "health-probe-bind-address", "kubeconfig", "leader-elect", "metrics-bind-address",
+		"min-token-lifetime", "namespaces", "token-requests-per-second", "vault-url",
 	}
 	if !slices.Equal(own, want) {
 		t.Errorf("flags %v, want %v", own, want)
@@ -120,6 +135,7 @@ func refusals() map[string]struct {
 		"a login host with a query":    {[]string{"--authority-url=https://localhost?x=1"}, "must be https://host[:port] without a path"},
 		"a login host with a user":     {[]string{"--authority-url=https://me@localhost"}, "must be https://host[:port] without a path"},
 		"a login host without scheme":  {[]string{"--authority-url=localhost:8443"}, "must be https://host[:port] without a path"},
+		"a vault without TLS":          {[]string{"--vault-url=http://localhost"}, `--vault-url: vault URL "http://localhost" must be https://host[:port] without a path`},
 		"no request at all":            {[]string{"--token-requests-per-second=0"}, "--token-requests-per-second must be above zero and finite"},
 		"fewer requests than none":     {[]string{"--token-requests-per-second=-1"}, "--token-requests-per-second must be above zero and finite"},
 		"requests that are no number":  {[]string{"--token-requests-per-second=NaN"}, "--token-requests-per-second must be above zero and finite"},

@@ -285,6 +285,7 @@ func TestTheProcess(t *testing.T) {
 	t.Run("as in production", s.quiet)
 	t.Run("with a replica that stands by", s.standby)
 	t.Run("with a trust root that comes late", s.lateBundle)
+	t.Run("with what is kept in no Secret", s.kinds)
 	t.Run("wrong flags end it with a sentence", s.refused)
 	t.Run("help is no failure", func(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), s.binary, "--help").CombinedOutput()

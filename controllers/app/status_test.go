@@ -101,10 +101,10 @@ func TestStatusOf_Conditions(t *testing.T) {
 			ready:   "False CredentialUnusable: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
 			stalled: "True CredentialUnusable: Credential a cannot be used.",
 		},
-		"a credential of a kind that is not supported": {
-			entries: []keyring.Entry{entry("a", unusable("CredentialNotSupported"))},
-			ready:   "False CredentialNotSupported: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
-			stalled: "True CredentialNotSupported: Credential a cannot be used.",
+		"a vault that does not let us in": {
+			entries: []keyring.Entry{entry("a", unusable("VaultRefused"))},
+			ready:   "False VaultRefused: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
+			stalled: "True VaultRefused: Credential a cannot be used.",
 		},
 		"refused, and another one accepted": {
 			entries: []keyring.Entry{entry("a", refused(noon(), noon())), entry("b", accepted(noon()))},
@@ -129,7 +129,7 @@ func TestStatusOf_Conditions(t *testing.T) {
 			stalled: "False AsExpected: Nothing in the cluster has to be edited.",
 		},
 		"all unreadable: the preferred one speaks": {
-			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable")), entry("b", unusable("CredentialNotSupported"))},
+			entries: []keyring.Entry{entry("a", unusable("CredentialUnusable")), entry("b", unusable("VaultRefused"))},
 			ready:   "False CredentialUnusable: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
 			stalled: "True CredentialUnusable: Credential a cannot be used.",
 		},

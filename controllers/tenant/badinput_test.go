@@ -130,8 +130,8 @@ func TestACredentialThatCannotBeUsedSaysWhyAndLeadsToNoRequest(t *testing.T) {
 		{"no PEM", "CredentialUnusable", "no PEM with a private key", tls([]byte("MIIC"), []byte("MIIE"))},
 		{"an EC key", "CredentialUnusable", "RSA keys only", tls(certificate, encoded(t, newECKey(t)))},
 		{"somebody else's key", "CredentialUnusable", "belongs to no certificate", tls(certificate, encoded(t, newRSAKey(t)))},
-		{"workload identity", "CredentialNotSupported", "does not support yet", use(v1alpha1.Credential{WorkloadIdentity: &v1alpha1.WorkloadIdentityCredential{}})},
-		{"key vault", "CredentialNotSupported", "does not support yet", use(v1alpha1.Credential{KeyVault: &v1alpha1.KeyVaultCredential{VaultName: "contoso", CertificateName: "partner"}})},
+		{"workload identity", "CredentialUnusable", "does not exist: mount a projected service-account token", use(v1alpha1.Credential{WorkloadIdentity: &v1alpha1.WorkloadIdentityCredential{}})},
+		{"key vault", "CredentialUnusable", "there is nothing to open vault contoso with", use(v1alpha1.Credential{KeyVault: &v1alpha1.KeyVaultCredential{VaultName: "contoso", CertificateName: "partner"}})},
 	} {
 		c.arrange()
 		w.atOnce(c.name+": a message that says "+c.says, func() bool {

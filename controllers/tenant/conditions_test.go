@@ -130,7 +130,7 @@ func TestJudge_SaysWhoMustDoWhat(t *testing.T) {
 func TestStalls_MeansThatAnEditInTheClusterIsNeeded(t *testing.T) {
 	for reason, want := range map[string]bool{
 		"AppNotFound": true, "AccessDenied": true, "SecretConflict": true, "TenantNotFound": true, "WrongCloud": true, "RegionNotSupported": true,
-		"ResourceInvalid": true, "RoleMisspelled": true, "RolesExceeded": true, "CredentialUnusable": true, "CredentialNotSupported": true,
+		"ResourceInvalid": true, "RoleMisspelled": true, "RolesExceeded": true, "CredentialUnusable": true, "VaultRefused": false, "VaultUnavailable": false,
 		"ConsentRequired": false, "RolesMissing": false, "ResourceNotProvisioned": false, "DisabledByTenant": false, "EntraUnavailable": false,
 		"Throttled": false, "CredentialRefused": false, "Suspended": false, "TokenExpired": false, "TokenRejected": false, "WriteFailed": false, "": false,
 	} {

@@ -38,10 +38,12 @@ import (
 	"github.com/defender-tenant/operator/controllers/tenant"
 	"github.com/defender-tenant/operator/internal/cloud"
 	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/federation"
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/redacted"
 	"github.com/defender-tenant/operator/internal/token"
+	"github.com/defender-tenant/operator/internal/vault"
 	emulator "github.com/defender-tenant/operator/test/entra"
 )
 
@@ -183,10 +185,15 @@ func (w *world) start() {
 	turns := health.New(health.Options{
 		RequestsPerSecond: 1e6, Workers: 4, AppChanged: tell, Changed: func(string) { tell(w.app) },
 	})
-	keys := &keyring.Keyring{Secrets: credentials, Namespace: w.namespace, Changed: func(name string) {
-		turns.Reconsider(name)
-		tell(name)
-	}}
+	keys := &keyring.Keyring{
+		Secrets: credentials, Namespace: w.namespace,
+		Federation: federation.Tokens{File: filepath.Join(w.t.TempDir(), "no-token"), Now: w.clock.Now},
+		Vaults:     vault.New(source, catalog, source.Transport(), w.clock.Now),
+		Changed: func(name string) {
+			turns.Reconsider(name)
+			tell(name)
+		},
+	}
 	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, apps: &observedQueue{}, cache: mgr.GetCache()}
 	tenants := &tenant.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Health: turns, Catalog: catalog,

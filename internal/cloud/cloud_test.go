@@ -516,3 +516,48 @@ func assertFault(t *testing.T, fault *token.Fault, reason, says string) {
 		t.Errorf("got %+v, want %s: …%s…", fault, reason, says)
 	}
 }
+
+func TestCatalog_Vaults(t *testing.T) {
+	emulated, err := cloud.Catalog{}.WithVault("https://vault.example:8443/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		catalog       cloud.Catalog
+		cloud         v1alpha1.Cloud
+		url, resource string
+	}{
+		{cloud.Catalog{}, "", "https://contoso-1.vault.azure.net", "https://vault.azure.net"},
+		{cloud.Catalog{}, "Public", "https://contoso-1.vault.azure.net", "https://vault.azure.net"},
+		{cloud.Catalog{}, "USGovernment", "https://contoso-1.vault.usgovcloudapi.net", "https://vault.usgovcloudapi.net"},
+		{cloud.Catalog{}, "China", "https://contoso-1.vault.azure.cn", "https://vault.azure.cn"},
+		{emulated, "", "https://vault.example:8443", "https://vault.azure.net"},
+		{emulated, "China", "https://contoso-1.vault.azure.cn", "https://vault.azure.cn"},
+	} {
+		got := test.catalog.Vault(test.cloud, "Contoso-1")
+		if got.URL != test.url || got.Resource != test.resource || "https://"+got.Host() != test.url {
+			t.Errorf("%s: got %+v", test.cloud, got)
+		}
+	}
+	if same, err := emulated.WithVault(""); err != nil || same != emulated {
+		t.Errorf("got %+v, %v", same, err)
+	}
+	for _, given := range []string{"http://vault.example", "vault.example", "https://vault.example/path", "https://u@vault.example", "https://"} {
+		if got, err := (cloud.Catalog{}).WithVault(given); err == nil || got != (cloud.Catalog{}) {
+			t.Errorf("%s: got %+v, %v", given, got, err)
+		}
+	}
+}
+
+func TestExchange(t *testing.T) {
+	for c, want := range map[v1alpha1.Cloud]struct{ audience, file string }{
+		"":             {"api://AzureADTokenExchange", "/tokens/t"},
+		"Public":       {"api://AzureADTokenExchange", "/tokens/t"},
+		"USGovernment": {"api://AzureADTokenExchangeUSGov", "/tokens/t-usgovernment"},
+		"China":        {"api://AzureADTokenExchangeChina", "/tokens/t-china"},
+	} {
+		if audience, file := cloud.ExchangeAudience(c), cloud.ExchangeFile("/tokens/t", c); audience != want.audience || file != want.file {
+			t.Errorf("%s: got %s, %s", c, audience, file)
+		}
+	}
+}

@@ -17,8 +17,8 @@ type Login struct {
 // Host is the host, with its port if it has one.
 func (l Login) Host() string { return strings.TrimPrefix(l.URL, "https://") }
 
-// Catalog finds login endpoints. The zero value knows Microsoft's own.
-type Catalog struct{ publicURL string }
+// Catalog finds login endpoints and vaults. The zero value knows Microsoft's own.
+type Catalog struct{ publicURL, vaultURL string }
 
 // NewCatalog makes a Catalog in which authorityURL, unless empty, replaces the login
 // endpoint of the Public cloud.
@@ -26,11 +26,20 @@ func NewCatalog(authorityURL string) (Catalog, error) {
 	if authorityURL == "" {
 		return Catalog{}, nil
 	}
-	u, err := url.Parse(authorityURL)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	base, ok := baseURL(authorityURL)
+	if !ok {
 		return Catalog{}, fmt.Errorf("authority URL %q must be https://host[:port] without a path", authorityURL)
 	}
-	return Catalog{publicURL: "https://" + u.Host}, nil
+	return Catalog{publicURL: base}, nil
+}
+
+// baseURL takes nothing but https://host[:port].
+func baseURL(text string) (string, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", false
+	}
+	return "https://" + u.Host, true
 }
 
 // Login gives the login endpoint of a cloud; an empty cloud is Public.

@@ -39,6 +39,9 @@ type Credential struct {
 	// Assert makes client assertions where no key is at hand: with the service-account token
 	// of the operator, or with a key that never leaves its vault.
 	Assert Asserter
+	// Presents is what Entra ID compares with the registration, for people to compare too:
+	// issuer, subject and audience of a service-account token. Empty for other kinds.
+	Presents string
 }
 
 // Key is a private key that does not print.
@@ -64,9 +67,14 @@ type Defect struct {
 	Reason string
 	// Passing is set where the same may work a moment later without anybody's doing.
 	Passing bool
+	// Cause is for the log, and free of secrets like all else here.
+	Cause error
 }
 
 func (d *Defect) Error() string { return d.Text }
+
+// Unwrap gives the cause, so that wrapping keeps its meaning.
+func (d *Defect) Unwrap() error { return d.Cause }
 
 func defect(format string, args ...any) error { return &Defect{Text: fmt.Sprintf(format, args...)} }
 

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/defender-tenant/operator/internal/credential"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -19,8 +21,7 @@ var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{1
 // request is measured by it.
 type call struct {
 	host, tenantID, clientID, resource string
-	// credentialEnds is the end of the credential, zero if unknown.
-	credentialEnds time.Time
+	credential                         credential.Credential
 	// answer is set when a good token answer has come. MSAL sends the token request in the
 	// goroutine of the call, so nobody else looks at it meanwhile.
 	answer *answer
@@ -37,11 +38,11 @@ type answer struct {
 // newCall is not ok for a request that must not be sent. An empty tenant would mean the
 // application's own one to Entra ID, and a tenant with a slash another path.
 func newCall(host string, want token.Request) (*call, bool) {
-	c := &call{host: host, tenantID: "unknown", clientID: "unknown", resource: "unknown"}
+	c := &call{host: host, tenantID: "unknown", clientID: "unknown", resource: "unknown", credential: want.Credential}
 	if !guid.MatchString(want.TenantID) || !guid.MatchString(want.ClientID) {
 		return c, false
 	}
-	c.tenantID, c.clientID, c.credentialEnds = strings.ToLower(want.TenantID), want.ClientID, want.Credential.ExpiresAt
+	c.tenantID, c.clientID = strings.ToLower(want.TenantID), want.ClientID
 	if !plainResource(want.Resource) {
 		return c, false
 	}
@@ -110,5 +111,6 @@ func (c *call) fault(v Verdict, cause error) *token.Fault {
 
 // name fills in what a sentence is about. All of it comes from the operator's own objects.
 func (c *call) name(sentence string) string {
-	return strings.NewReplacer("{tenant}", c.tenantID, "{client}", c.clientID, "{resource}", c.resource, "{host}", c.host).Replace(sentence)
+	return strings.NewReplacer("{tenant}", c.tenantID, "{client}", c.clientID, "{resource}", c.resource, "{host}", c.host,
+		"{presents}", cmp.Or(c.credential.Presents, "unknown")).Replace(sentence)
 }

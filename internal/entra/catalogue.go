@@ -119,7 +119,7 @@ func transportFailures() []Situation {
 func ownFindings() []Situation {
 	return []Situation{
 		{"tenant or application is no GUID, or the resource no URI", unaskable()},
-		{"credential without a secret or a key with its certificate", credentialUnusable()},
+		{"credential without a secret, a key with its certificate or an assertion", credentialUnusable()},
 		{"AADSTS700024 or 500133, and the date of the answer differs from the operator's clock by more than five minutes", clockWrong()},
 		{"AADSTS700027 or 50012, and the certificate's own end has passed", certificateExpired()},
 		{"the tenant's configuration names the login host of another cloud", otherCloud()},

@@ -74,7 +74,7 @@ func (c *call) sharpen(v Verdict, number int64, seen exchange) Verdict {
 			return clockWrong()
 		}
 	case codeKeyUnknown, codeCertificateForbidden:
-		if !c.credentialEnds.IsZero() && there.After(c.credentialEnds) {
+		if !c.credential.ExpiresAt.IsZero() && there.After(c.credential.ExpiresAt) {
 			return certificateExpired()
 		}
 	}

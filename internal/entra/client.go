@@ -87,8 +87,12 @@ func New(o Options) (*Client, error) {
 		limiters[host] = rate.NewLimiter(rate.Limit(o.RequestsPerSecond), int(max(1, o.RequestsPerSecond)))
 	}
 	wire := &line{now: o.Now, discovering: o.Discovering, timeout: o.Timeout, limiters: limiters, trust: trusted}
-	return &Client{catalog: o.Catalog, clients: &clients{line: wire, held: map[slot]version{}}}, nil
+	return &Client{catalog: o.Catalog, clients: &clients{line: wire, held: map[slot][]version{}}}, nil
 }
+
+// Transport is the way to hosts that are no login hosts, as safe as the way to those. It has
+// no deadline and no cap of its own. Its error is always a *token.Fault that speaks of the host.
+func (c *Client) Transport() http.RoundTripper { return c.clients.line.trust }
 
 // Acquire asks for one token. It costs one request, and one more for the first token of a
 // tenant with a credential. The error is always a *token.Fault.

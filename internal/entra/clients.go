@@ -3,6 +3,7 @@ package entra
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/cache"
@@ -14,7 +15,11 @@ import (
 )
 
 // errNoCredential is not wrapped around anything: what MSAL says of a credential stays here.
-var errNoCredential = errors.New("the credential holds neither a secret nor a key with its certificate")
+var errNoCredential = errors.New("the credential holds no secret, no key with its certificate and nobody who makes assertions")
+
+// maxVersions is how many clients are kept for one slot. Two versions are in use while a new
+// credential is on trial, and applications of the same client ID may share a slot.
+const maxVersions = 4
 
 // clients keeps one MSAL client per credential in use. A client knows the endpoints of each
 // tenant that it served, which saves a request; the credential is part of it and cannot be
@@ -23,7 +28,7 @@ type clients struct {
 	line *line
 
 	mu   sync.Mutex
-	held map[slot]version
+	held map[slot][]version // the one used last comes first
 }
 
 // slot is where a credential comes from.
@@ -32,27 +37,36 @@ type slot struct {
 	clientID, name string
 }
 
-// version is the credential that is there now.
+// version is one version of what is kept there.
 type version struct {
 	fingerprint string
 	client      confidential.Client
 }
 
-// forRequest gives the client of the request's credential. A new version of a credential
-// replaces the one before; calls under way keep theirs.
+// forRequest gives the client of the request's credential. Of the versions of a credential
+// those used last are kept; calls under way keep theirs.
 func (c *clients) forRequest(login cloud.Login, want token.Request) (confidential.Client, error) {
 	at := slot{want.Cloud, want.ClientID, want.Credential.Name}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if held, ok := c.held[at]; ok && held.fingerprint == want.Credential.Fingerprint {
-		return held.client, nil
+	held := c.held[at]
+	i := slices.IndexFunc(held, func(v version) bool { return v.fingerprint == want.Credential.Fingerprint })
+	if i == 0 {
+		return held[0].client, nil
 	}
-	client, err := c.make(login, want)
-	if err != nil {
-		return confidential.Client{}, err
+	used := version{fingerprint: want.Credential.Fingerprint}
+	if i > 0 {
+		used = held[i]
+		held = slices.Delete(held, i, i+1)
+	} else {
+		client, err := c.make(login, want)
+		if err != nil {
+			return confidential.Client{}, err
+		}
+		used.client = client
 	}
-	c.held[at] = version{want.Credential.Fingerprint, client}
-	return client, nil
+	c.held[at] = slices.Insert(held[:min(len(held), maxVersions-1)], 0, used)
+	return used.client, nil
 }
 
 func (c *clients) make(login cloud.Login, want token.Request) (confidential.Client, error) {
@@ -88,6 +102,8 @@ func proofOf(want token.Request) (confidential.Credential, error) {
 		return confidential.NewCredFromCert(held.Chain, held.Key.Reveal())
 	case held.Key == nil && !held.Secret.IsEmpty():
 		return confidential.NewCredFromSecret(held.Secret.Reveal())
+	case held.Key == nil && held.Assert != nil:
+		return confidential.NewCredFromAssertionCallback(assert), nil
 	default:
 		return confidential.Credential{}, errNoCredential
 	}

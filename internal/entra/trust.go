@@ -83,6 +83,16 @@ func (t *trust) transport() *http.Transport {
 	return t.current
 }
 
+// RoundTrip sends a request over the transport to use now, and puts the failure to do so
+// into a sentence.
+func (t *trust) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.transport().RoundTrip(r)
+	if err != nil {
+		return nil, (&call{host: r.URL.Host}).classifyFailure(ended(r.Context(), err))
+	}
+	return response, nil
+}
+
 // due needs mu. A clock that was set back makes it due as well.
 func (t *trust) due() bool {
 	now := t.now()

@@ -8,7 +8,7 @@ import (
 )
 
 // Verdict is what an answer means for the people concerned. Message is a fixed sentence
-// with the placeholders {tenant}, {client}, {resource}, {host} and {issuer}.
+// with the placeholders {tenant}, {client}, {resource}, {host}, {issuer} and {presents}.
 type Verdict struct {
 	Reason  string
 	Actor   token.Actor

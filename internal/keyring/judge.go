@@ -18,6 +18,9 @@ func (k *Keyring) Judge(app *v1alpha1.DefenderApp, used credential.Credential, a
 		changed = a.judge(used, asker, outcome, now)
 	}
 	k.mu.Unlock()
+	if outcome != nil && outcome.Scope == token.ScopeCredential && k.Vaults != nil {
+		k.Vaults.Reread(used.Fingerprint)
+	}
 	if changed && k.Changed != nil {
 		k.Changed(app.Name)
 	}

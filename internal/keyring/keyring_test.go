@@ -212,16 +212,6 @@ func TestEntries_SaysWhyACredentialCannotBeUsed(t *testing.T) {
 		"the Secret of the certificate is missing": {
 			certificate("main", "absent"), nil, "CredentialUnusable", "Secret defender-system/absent does not exist: create it.",
 		},
-		"workload identity is not supported": {
-			v1alpha1.Credential{Name: "main", WorkloadIdentity: &v1alpha1.WorkloadIdentityCredential{}},
-			nil, "CredentialNotSupported",
-			"Credential main of DefenderApp partner is of a kind that this version of the operator does not support yet.",
-		},
-		"a key vault is not supported": {
-			v1alpha1.Credential{Name: "main", KeyVault: &v1alpha1.KeyVaultCredential{VaultName: "v", SecretName: "s"}},
-			nil, "CredentialNotSupported",
-			"is of a kind that this version of the operator does not support yet.",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stored []client.Object
@@ -254,16 +244,21 @@ func TestEntries_SecretsOfOtherNamespacesAreNotRead(t *testing.T) {
 
 func TestEntries_AnAPIServerThatDoesNotAnswerIsNoDefect(t *testing.T) {
 	b := newBench(t)
-	b.Secrets = fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
-		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
-			return errors.New("etcdserver: request timed out, token=value")
-		},
-	}).Build()
+	b.Secrets = unavailable()
 	got := b.Entries(t.Context(), appWith("main"))[0].Err
 	if got == nil || got.Reason != "CredentialUnusable" || got.Cure != token.ByRetry ||
 		got.Message != "The Secret of credential main of DefenderApp partner could not be read. The operator tries again." {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// unavailable is an API server that does not answer.
+func unavailable() client.Reader {
+	return fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
+		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return errors.New("etcdserver: request timed out, token=value")
+		},
+	}).Build()
 }
 
 func TestEntries_ACertificateIsReadOnce(t *testing.T) {

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -55,6 +56,10 @@ func (e *Emulator) bearer(v *visit, resource string) (c compact, problem string)
 	if token == "" {
 		return compact{}, "No bearer token was sent."
 	}
+	return e.inspect(token, resource, v.now)
+}
+
+func (e *Emulator) inspect(token, resource string, now time.Time) (c compact, problem string) {
 	c, err := openCompact(unseal(token))
 	if err != nil || c.header["alg"] != "RS256" || !e.signer.verify(c) {
 		return compact{}, "The signature of the token is invalid."
@@ -63,13 +68,22 @@ func (e *Emulator) bearer(v *visit, resource string) (c compact, problem string)
 		return compact{}, fmt.Sprintf("The audience of the token is invalid: %q.", c.text("aud"))
 	}
 	expires, ok := c.seconds("exp")
-	if !ok || !v.now.Before(time.Unix(expires, 0)) {
+	if !ok || !now.Before(time.Unix(expires, 0)) {
 		return compact{}, "The lifetime of the token is over."
 	}
-	if from, ok := c.seconds("nbf"); ok && v.now.Add(assertionSkew).Before(time.Unix(from, 0)) {
+	if from, ok := c.seconds("nbf"); ok && now.Add(assertionSkew).Before(time.Unix(from, 0)) {
 		return compact{}, "The token is not valid yet."
 	}
 	return c, ""
+}
+
+// Holder verifies a token that came as a bearer token to another emulated service, and tells whose it is.
+func (e *Emulator) Holder(token, resource string) (tenantID, clientID string, err error) {
+	c, problem := e.inspect(token, canonicalResource(resource), e.options.Now())
+	if problem != "" {
+		return "", "", errors.New(problem)
+	}
+	return c.text("tid"), c.text("appid"), nil
 }
 
 func bearerToken(r *http.Request) string {

@@ -139,3 +139,6 @@ func (e *Emulator) Down(down bool) {
 		panic(fmt.Sprintf("entra: end the outage: %v", err))
 	}
 }
+
+// Now is the emulator's clock, for other emulators that share it.
+func (e *Emulator) Now() time.Time { return e.options.Now() }

@@ -13,6 +13,8 @@ const (
 	DefenderForEndpoint = "https://api.securitycenter.microsoft.com"
 	// MicrosoftGraph is Microsoft Graph.
 	MicrosoftGraph = "https://graph.microsoft.com"
+	// KeyVault is Azure Key Vault. Its tokens carry no roles: the vault itself knows who may do what.
+	KeyVault = "https://vault.azure.net"
 )
 
 // resource is an API's service principal: one application with several identifier URIs.
@@ -30,6 +32,7 @@ func builtInResources() []resource {
 			DefenderForEndpoint, "https://securitycenter.onmicrosoft.com/windowsatpservice",
 		}},
 		{"Microsoft Graph", "00000003-0000-0000-c000-000000000000", []string{MicrosoftGraph}},
+		{"Azure Key Vault", "cfa8b339-82a2-471a-a3c9-0fc0be7a4093", []string{KeyVault}},
 	}
 }
 

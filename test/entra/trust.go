@@ -104,6 +104,9 @@ func serverCertificate(root *x509.Certificate, rootKey *ecdsa.PrivateKey, hosts 
 // Entra ID and the APIs, so that curl --connect-to reaches the emulator under their names.
 func (e *Emulator) CAPEM() []byte { return slices.Clone(e.trust.pem) }
 
+// Certificate is the server certificate, for other emulators that share the trust root.
+func (e *Emulator) Certificate() tls.Certificate { return e.trust.certificate }
+
 // HTTPClient is a new client that trusts the emulator, and that reaches it too under the real host names at port 443.
 // It follows redirects and has no timeout.
 func (e *Emulator) HTTPClient() *http.Client {

@@ -1,7 +1,6 @@
 package entra
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -112,5 +111,13 @@ func (c *call) fault(v Verdict, cause error) *token.Fault {
 // name fills in what a sentence is about. All of it comes from the operator's own objects.
 func (c *call) name(sentence string) string {
 	return strings.NewReplacer("{tenant}", c.tenantID, "{client}", c.clientID, "{resource}", c.resource, "{host}", c.host,
-		"{presents}", cmp.Or(c.credential.Presents, "unknown")).Replace(sentence)
+		"{presents}", c.presents()).Replace(sentence)
+}
+
+// presents is what Entra ID had to compare, for who has to compare it too.
+func (c *call) presents() string {
+	if c.credential.Presents == "" {
+		return ""
+	}
+	return " The operator presents " + c.credential.Presents + "."
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // Verdict is what an answer means for the people concerned. Message is a fixed sentence
-// with the placeholders {tenant}, {client}, {resource}, {host}, {issuer} and {presents}.
+// with the placeholders {tenant}, {client}, {resource}, {host}, {issuer} and
+// {presents}, a sentence of its own where there is something to compare.
 type Verdict struct {
 	Reason  string
 	Actor   token.Actor

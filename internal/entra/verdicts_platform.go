@@ -61,27 +61,27 @@ func clockWrong() Verdict {
 }
 
 func federationRefused() Verdict {
-	return ofCredential("No federated credential of application {client} matches the operator's service-account token. The platform team must compare issuer, subject and audience, letter by letter. The operator presents {presents}.")
+	return ofCredential("No federated credential of application {client} matches the operator's service-account token. The platform team must compare issuer, subject and audience, letter by letter.{presents}")
 }
 
 func federationAbsent() Verdict {
-	return ofCredential("Application {client} has no federated credential. The platform team must add one with the issuer, subject and audience of the operator's service-account token. The operator presents {presents}.")
+	return ofCredential("Application {client} has no federated credential. The platform team must add one with the issuer, subject and audience of the operator's service-account token.{presents}")
 }
 
 func federationIssuer() Verdict {
-	return ofCredential("No federated credential of application {client} has the issuer of the operator's service-account token. The platform team must enter the issuer URL of this cluster there, letter by letter. The operator presents {presents}.")
+	return ofCredential("No federated credential of application {client} has the issuer of the operator's service-account token. The platform team must enter the issuer URL of this cluster there, letter by letter.{presents}")
 }
 
 func federationSubject() Verdict {
-	return ofCredential("No federated credential of application {client} has the subject of the operator's service-account token. The platform team must enter system:serviceaccount:NAMESPACE:NAME of the operator there. The operator presents {presents}.")
+	return ofCredential("No federated credential of application {client} has the subject of the operator's service-account token. The platform team must enter system:serviceaccount:NAMESPACE:NAME of the operator there.{presents}")
 }
 
 func federationSubjectCase() Verdict {
-	return ofCredential("A federated credential of application {client} has the subject of the operator's service-account token, but in other upper and lower case. The platform team must correct it letter by letter. The operator presents {presents}.")
+	return ofCredential("A federated credential of application {client} has the subject of the operator's service-account token, but in other upper and lower case. The platform team must correct it letter by letter.{presents}")
 }
 
 func federationAudience() Verdict {
-	return ofCredential("No federated credential of application {client} has the audience of the operator's service-account token. The platform team must give the projected token and the federated credential the same audience, that of the cloud. The operator presents {presents}.")
+	return ofCredential("No federated credential of application {client} has the audience of the operator's service-account token. The platform team must give the projected token and the federated credential the same audience, that of the cloud.{presents}")
 }
 
 func federationForeign() Verdict {

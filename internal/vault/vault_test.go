@@ -290,8 +290,8 @@ func TestEachFailureHasItsReasonAndNamesTheMendingStep(t *testing.T) {
 		},
 		"Entra ID refuses the opener": {
 			secret("partner"), func(w *world) { w.entra.RemoveFederations(clientID) }, "VaultRefused", false,
-			"with credential federated there is no token for vault Contoso to be had from tenant " + home + ": Entra ID finds no federated credential that matches the operator's token. " +
-				"The platform team must give application " + clientID + " one, letter by letter, for what the operator presents: " +
+			"with credential federated there is no token for vault Contoso to be had from tenant " + home + ": No federated credential of application " + clientID + " matches the operator's service-account token. " +
+				"The platform team must compare issuer, subject and audience, letter by letter. The operator presents " +
 				"issuer https://cluster.example, subject system:serviceaccount:defender-system:operator, audience api://AzureADTokenExchange",
 		},
 	} {

@@ -27,8 +27,8 @@ type Keyring struct {
 	// kinds cannot be used.
 	Federation Federation
 	Vaults     Vaults
-	// Changed is called with the name of an application when Entra ID's opinion of one of
-	// its credentials changes; it may be nil.
+	// Changed is called with the name of an application when one of its credentials turns out
+	// to have changed, or Entra ID's opinion of one; it may be nil.
 	Changed func(app string)
 
 	mu     sync.Mutex
@@ -70,7 +70,7 @@ func (k *Keyring) Entries(ctx context.Context, app *v1alpha1.DefenderApp) []Entr
 	readings := k.readAll(ctx, app)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	records := k.recall(app, readings)
+	records, _ := k.recall(app, readings)
 	entries := make([]Entry, 0, len(records))
 	for _, r := range records {
 		entries = append(entries, r.entry())

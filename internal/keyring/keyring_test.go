@@ -355,7 +355,7 @@ func TestJudge_ANewVersionIsJudgedAnew(t *testing.T) {
 	if got == nil || !got.LastUsedAt.IsZero() {
 		t.Errorf("the use of the older version is counted: %+v", got)
 	}
-	if len(b.changed) != 3 {
+	if len(b.changed) != 4 { // accepted, refused, another one, refused
 		t.Errorf("told of changes %v", b.changed)
 	}
 }

@@ -41,8 +41,17 @@ type Choice struct {
 func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, asker Asker, now time.Time, tried ...string) (Choice, error) {
 	readings := k.readAll(ctx, app)
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	records := k.recall(app, readings)
+	records, changed := k.recall(app, readings)
+	choice, err := choose(app, records, asker, now, tried)
+	k.mu.Unlock()
+	if changed && k.Changed != nil {
+		k.Changed(app.Name) // not every place where a credential is kept can be watched
+	}
+	return choice, err
+}
+
+// choose takes the first version of the best rank.
+func choose(app *v1alpha1.DefenderApp, records []*record, asker Asker, now time.Time, tried []string) (Choice, error) {
 	var best *version
 	for _, v := range versions(records) {
 		if !slices.Contains(tried, v.credential.Fingerprint) && (best == nil || v.rank(asker, now) < best.rank(asker, now)) {

@@ -52,9 +52,10 @@ type record struct {
 	former  *version     // the one accepted before it
 }
 
-// recall brings what is known of an application up to date with what was read. A pass that
-// still sees an older spec does not decide what is kept.
-func (k *Keyring) recall(app *v1alpha1.DefenderApp, readings []reading) []*record {
+// recall brings what is known of an application up to date with what was read, and tells
+// whether a credential is another one than before. A pass that still sees an older spec does
+// not decide what is kept.
+func (k *Keyring) recall(app *v1alpha1.DefenderApp, readings []reading) (records []*record, changed bool) {
 	a := k.apps[app.Name]
 	if a == nil || a.identity != identityOf(app) {
 		a = &application{identity: identityOf(app)}
@@ -63,13 +64,13 @@ func (k *Keyring) recall(app *v1alpha1.DefenderApp, readings []reading) []*recor
 		}
 		k.apps[app.Name] = a
 	}
-	records := make([]*record, 0, len(readings))
+	records = make([]*record, 0, len(readings))
 	for _, got := range readings {
 		r := a.record(got.name)
 		if r == nil {
 			r = &record{name: got.name}
 		}
-		r.see(got, app)
+		changed = r.see(got, app) || changed
 		records = append(records, r)
 	}
 	if app.Generation >= a.generation {
@@ -77,7 +78,7 @@ func (k *Keyring) recall(app *v1alpha1.DefenderApp, readings []reading) []*recor
 		maps.DeleteFunc(k.parsed, func(s slot, _ parsed) bool { return s.app == app.Name && a.record(s.name) == nil })
 	}
 	a.served = a.served || slices.ContainsFunc(app.Status.Credentials, func(c v1alpha1.CredentialStatus) bool { return c.LastUsedAt != nil })
-	return records
+	return records, changed
 }
 
 func (a *application) record(name string) *record {
@@ -88,13 +89,14 @@ func (a *application) record(name string) *record {
 	return a.records[i]
 }
 
-// see takes note of what is stored now.
-func (r *record) see(got reading, app *v1alpha1.DefenderApp) {
+// see takes note of what is stored now, and tells whether that is news.
+func (r *record) see(got reading, app *v1alpha1.DefenderApp) bool {
+	before, readable := r.current, r.fault == nil
+	seen := before != nil || !readable
 	r.fault, r.gone = got.fault, got.gone
 	if got.fault != nil {
-		return
+		return seen && readable
 	}
-	before := r.current
 	switch {
 	case before == nil:
 		r.current = remembered(app, got)
@@ -107,6 +109,7 @@ func (r *record) see(got reading, app *v1alpha1.DefenderApp) {
 		r.retire(before)
 	}
 	r.current.credential = got.found // of the same version more may be known now, such as its end
+	return seen && (!readable || r.current != before)
 }
 
 // retire keeps a version as the former one if that is worth it: a version that works, or

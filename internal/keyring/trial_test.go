@@ -235,6 +235,29 @@ func TestTheFormerVersionCoversTheMinutesAfterAChange(t *testing.T) {
 	s.expect("a quarter of an hour later nothing is left of the former one", s.asks("A", "main-1"), "main-2")
 }
 
+func TestAChangeThatOnlyACustomerFindsIsTold(t *testing.T) {
+	s := newStory(t, "main")
+	s.asks("A", "main-1")
+	for _, change := range []struct {
+		name, value string
+		want        int
+	}{
+		{"the same", "main-1", 0},
+		{"another version", "main-2", 1},
+		{"the same again", "main-2", 0},
+		{"one that cannot be read", "", 1},
+		{"still", "", 0},
+		{"the version before", "main-2", 1},
+	} {
+		s.stores("main", change.value)
+		before := len(s.changed)
+		s.would("A")
+		if got := len(s.changed) - before; got != change.want {
+			t.Errorf("%s: told of %d changes, want %d", change.name, got, change.want)
+		}
+	}
+}
+
 func TestTheFormerVersionIsBack(t *testing.T) {
 	s := newStory(t, "main")
 	s.asks("A", "main-1")

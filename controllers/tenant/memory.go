@@ -40,6 +40,7 @@ type remembered struct {
 	written map[string]string // resourceVersion of our last write, by Secret name; "" is the tenant itself
 	lags    int               // looks in a row at a cache that shows less than that
 	handled request
+	quiet   bool // its renewal fails together with everybody's
 
 	// Guarded by memory.mu, because watches and the sweep read them.
 	failing bool

@@ -43,12 +43,22 @@ func (w wallClock) Now() time.Time { return moved(time.Now(), w.offset()) }
 // Since is what time.Since gives: the machine's monotonic clock was not moved.
 func (w wallClock) Since(t time.Time) time.Duration { return w.Now().Sub(t) }
 
-// moved sets only the wall clock reading of a time forward, as setting or suspending a machine does: the difference of
-// two such times still is what passed on the monotonic clock. Package time has no way to say that, so this reaches into
-// its representation, whose wall seconds start at bit 30; a test holds that.
+// moved is the bubble's time as a machine shows it whose wall clock was set, or went on while the machine slept: the
+// wall clock reading is moved, and the difference of two such times still is what passed on the monotonic clock. In a
+// bubble time.Now has no monotonic reading, and package time no way to set one, so this writes the representation that
+// it documents; a test holds that.
 func moved(t time.Time, by time.Duration) time.Time {
-	const secondsBit = 30
-	wall := (*uint64)(unsafe.Pointer(&t))
-	*wall += uint64(int64(by/time.Second)) << secondsBit
-	return t
+	const (
+		hasMonotonic = 1 << 63
+		secondsBit   = 30
+		from1885     = 2682288000 // seconds up to 1970
+	)
+	at := t.Add(by)
+	representation := (*struct {
+		wall uint64
+		ext  int64
+	})(unsafe.Pointer(&at))
+	representation.wall = hasMonotonic | uint64(at.Unix()+from1885)<<secondsBit | uint64(at.Nanosecond())
+	representation.ext = t.UnixNano()
+	return at
 }

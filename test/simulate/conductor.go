@@ -24,6 +24,7 @@ type conductor struct {
 // The parts that take turns, in their order within an instant.
 const (
 	turnOfStep = iota // the scenario
+	turnOfNews
 	turnOfWatch
 	turnOfPass
 	turnOfAnswer

@@ -36,8 +36,9 @@ type entra struct {
 	scenario  scenario
 	fleet     *fleet
 	ledger    *ledger
-	// limiter is the client's own. It is nil where the operator's health paces the requests.
-	limiter *rate.Limiter
+	limiter   *rate.Limiter
+	// discovering is told of each request for a configuration, for which nobody took a turn.
+	discovering func()
 
 	mu    sync.Mutex
 	asked []int    // requests by tenant
@@ -79,6 +80,9 @@ func (e *entra) exchange(ctx context.Context, tenant int, want token.Request, ki
 	if err := e.wait(ctx, tenant, min(answer.after, deadline)); err != nil {
 		return token.Issued{}, err
 	}
+	if kind == configuration {
+		e.discovering()
+	}
 	if answer.after > deadline {
 		return token.Issued{}, unreachable(context.DeadlineExceeded)
 	}
@@ -91,9 +95,6 @@ func (e *entra) exchange(ctx context.Context, tenant int, want token.Request, ki
 
 // pace waits for the limiter of the operator's client.
 func (e *entra) pace(ctx context.Context, tenant int) error {
-	if e.limiter == nil {
-		return nil
-	}
 	place := e.limiter.Reserve()
 	if place.Delay() > patience {
 		place.Cancel()

@@ -21,6 +21,8 @@ import (
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/controllers/tenant"
+	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/token"
 )
@@ -30,11 +32,18 @@ const workers = 64
 
 // newReconciler builds the reconciler as cmd/manager does.
 func (w *world) newReconciler() *tenant.Reconciler {
+	shared := health.New(health.Options{RequestsPerSecond: requestRate, Workers: workers})
+	w.entra.discovering = func() { shared.Charge(cloud.Catalog{}.Login(v1alpha1.CloudPublic).Host()) }
+	changed := func(app string) {
+		shared.Reconsider(app)
+		w.conductor.await(turnOfNews, 0) // whoever is called now goes before the pass that brought the news
+	}
 	return &tenant.Reconciler{
+		Health:  shared,
 		Client:  &apiClient{viewCache: w.cache, api: w.api},
 		Live:    w.api,
 		Tokens:  w.entra,
-		Keyring: &keyring.Keyring{Secrets: w.credentials, Namespace: ownNamespace},
+		Keyring: &keyring.Keyring{Secrets: w.credentials, Namespace: ownNamespace, Changed: changed},
 		Gate:    token.Gate{MinLifetime: token.DefaultMinLifetime},
 		Clock:   w.clocks.operators(),
 		Events:  &w.events,

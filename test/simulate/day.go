@@ -54,7 +54,7 @@ func newWorld(d day) *world {
 
 // live goes through the day. It must be called in a bubble, and takes an hour more of the bubble's time, in which the
 // queue's goroutines come to their end.
-func (d day) live(ctx context.Context) (*report, error) {
+func (d day) live(ctx context.Context) (*world, error) {
 	w := newWorld(d)
 	if err := w.fleet.apply(ctx, w.api); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (d day) live(ctx context.Context) (*report, error) {
 			return nil, err
 		}
 	}
-	return newReport(w), nil
+	return w, nil
 }
 
 // until lets time pass up to a moment of the day.

@@ -71,13 +71,13 @@ func (e *entra) exchange(ctx context.Context, tenant int, want token.Request, ki
 	e.mu.Unlock()
 	asked := inquiry{tenant: tenant, nth: nth, kind: kind, at: e.clocks.elapsed(), secret: want.Credential.Secret.Reveal()}
 	answer := e.scenario.answer(e.chance, asked)
-	entry := entry{at: asked.at, tenant: tenant, nth: nth, kind: kind, outcome: answer.outcome}
+	entry := entry{at: asked.at, tenant: tenant, nth: nth, kind: kind, outcome: answer.outcome, after: min(answer.after, deadline)}
 	var issued token.Issued
 	if answer.outcome == granted && kind == tokenRequest || answer.outcome == misdirected {
 		issued = e.mint(want, &entry, answer)
 	}
 	e.ledger.note(entry)
-	if err := e.wait(ctx, tenant, min(answer.after, deadline)); err != nil {
+	if err := e.wait(ctx, tenant, entry.after); err != nil {
 		return token.Issued{}, err
 	}
 	if kind == configuration {

@@ -28,11 +28,12 @@ type judge struct {
 	ledger *ledger
 	chance chance
 
-	mu       sync.Mutex
-	holders  []holder
-	foreign  int // versions of Secrets with a token that is not the tenant's
-	lateness []time.Duration
-	trials   []*trial
+	mu        sync.Mutex
+	holders   []holder
+	foreign   int // versions of Secrets with a token that is not the tenant's
+	published int
+	lateness  []time.Duration
+	trials    []*trial
 }
 
 // holder is what one tenant's Secret has been.
@@ -97,6 +98,7 @@ func (j *judge) sees(secret *corev1.Secret) {
 		j.foreign++
 		return
 	}
+	j.published++
 	h.goodUntil = e.ends - margin
 	if planned, err := time.Parse(time.RFC3339, secret.Annotations[v1alpha1.RefreshAtAnnotation]); err == nil {
 		h.due = planned.Sub(j.clocks.started) - time.Duration(j.clocks.wrong.Load())

@@ -35,6 +35,7 @@ type entry struct {
 	nth     int // request of the tenant
 	kind    requestKind
 	outcome outcome
+	after   time.Duration // until the answer
 	id      string        // of the token
 	ends    time.Duration // of the token
 }
@@ -97,7 +98,7 @@ func (l *ledger) peak(window, after time.Duration) int {
 func (l *ledger) hash() string {
 	h := sha256.New()
 	for _, e := range l.entries {
-		fmt.Fprintf(h, "%d %d %d %s %s %s %d\n", e.at, e.tenant, e.nth, e.kind, e.outcome, e.id, e.ends)
+		fmt.Fprintf(h, "%d %d %d %s %s %d %s %d\n", e.at, e.tenant, e.nth, e.kind, e.outcome, e.after, e.id, e.ends)
 	}
 	const shown = 8
 	return hex.EncodeToString(h.Sum(nil)[:shown])

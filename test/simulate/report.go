@@ -14,6 +14,7 @@ type report struct {
 	losers           int           // tenants that lost any
 	unavoidable      time.Duration // of that, what had to be lost
 	atRate           time.Duration // of that, what had to be lost at the configured rate
+	innocent         time.Duration // of that, what was lost by tenants that Entra ID would have given a token all day
 	firstTokens      time.Duration // until everybody had one
 	requests         int
 	during           int // requests while something was wrong
@@ -23,6 +24,9 @@ type report struct {
 	renewals         int
 	fresh            time.Duration // after the ordeal, until everybody had caught up
 	stale            int           // who has not until the end of the day
+	perTenant        int           // requests that a tenant needs after an ordeal
+	published        int           // good tokens that came into a Secret
+	unanswered       int           // requests under way at the end of the day
 	foreign          int
 	passes, writes   int
 	events           int64
@@ -33,11 +37,14 @@ type report struct {
 
 func newReport(w *world) *report {
 	r := &report{
-		day: w.day, requests: len(w.ledger.entries), foreign: w.judge.foreign, passes: w.passes, writes: w.api.writes,
+		day: w.day, requests: len(w.ledger.entries), published: w.judge.published, foreign: w.judge.foreign, passes: w.passes, writes: w.api.writes,
 		events: w.events.told.Load(), hash: w.ledger.hash(), renewals: len(w.judge.lateness),
 	}
-	for _, h := range w.judge.holders {
+	for i, h := range w.judge.holders {
 		r.lost += h.lost
+		if !w.day.scenario.denies(w.judge.chance, i) {
+			r.innocent += h.lost
+		}
 		if h.lost > 0 {
 			r.losers++
 		}
@@ -52,6 +59,7 @@ func newReport(w *world) *report {
 		r.during += w.ledger.count(t.from, t.to)
 		r.fresh = max(r.fresh, t.freshAfter)
 		r.stale += len(t.pending)
+		r.perTenant = max(r.perTenant, t.requests)
 	}
 	r.peakSecond = w.ledger.peak(time.Second, r.firstTokens)
 	r.peakTenSeconds = w.ledger.peak(10*time.Second, r.firstTokens)
@@ -60,6 +68,9 @@ func newReport(w *world) *report {
 	for _, e := range w.ledger.entries {
 		if e.outcome != granted {
 			r.refusedAnswers++
+		}
+		if e.at+e.after > dayLength {
+			r.unanswered++
 		}
 	}
 	return r
@@ -80,7 +91,8 @@ func (r *report) String() string {
 		fmt.Fprintf(&text, "  %-32s "+format+"\n", append([]any{name}, values...)...)
 	}
 	fmt.Fprintf(&text, "%s: %s (%d tenants, %s, seed %d)\n", r.day.scenario.name, r.day.scenario.about, r.day.tenants, dayLength, r.day.seed)
-	line("lost tenant-seconds", "%.0f of %d tenants; unavoidable %.0f, at %d requests/s %.0f", r.lost.Seconds(), r.losers, r.unavoidable.Seconds(), requestRate, r.atRate.Seconds())
+	line("lost tenant-seconds", "%.0f, by %d tenants", r.lost.Seconds(), r.losers)
+	line("of them unavoidable", "%.0f, or %.0f with %d requests/s", r.unavoidable.Seconds(), r.atRate.Seconds(), requestRate)
 	line("wrong tokens published", "%d", r.foreign)
 	line("requests", "%d, of them %d while something was wrong; %d without success", r.requests, r.during, r.refusedAnswers)
 	line("peak after the first tokens", "%d within a second, %d within ten", r.peakSecond, r.peakTenSeconds)

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,9 @@ const (
 	// a refused connection costs one way.
 	refusedAfter = 5 * time.Millisecond
 	slowAfter    = 30 * time.Second
+	// troubleAt is when the ordeals begin: everything has long found its rhythm.
+	troubleAt = 5 * time.Hour
+	everybody = 100 // of a hundred
 )
 
 // scenario is what goes wrong in a day.
@@ -46,7 +50,14 @@ type ordeal struct {
 }
 
 // meets tells whether a tenant meets the ordeal.
-func (o ordeal) meets(c chance, tenant int) bool { return c.draw(100, drawSlow, tenant, 0) < o.share }
+func (o ordeal) meets(c chance, tenant int) bool {
+	return c.draw(everybody, drawSlow, tenant, 0) < o.share
+}
+
+// denies tells whether a tenant cannot get a token at some time of the day, whatever the operator does.
+func (s scenario) denies(c chance, tenant int) bool {
+	return slices.ContainsFunc(s.ordeals, func(o ordeal) bool { return o.hopeless && o.meets(c, tenant) })
+}
 
 // inquiry is one request as Entra ID reads it.
 type inquiry struct {
@@ -89,36 +100,56 @@ func (s scenario) answer(c chance, in inquiry) answer {
 	return a
 }
 
+// outage is a stretch in which nobody gets a token.
+func outage(length time.Duration, does outcome, after time.Duration) ordeal {
+	return ordeal{from: troubleAt, to: troubleAt + length, share: everybody, does: does, after: after, hopeless: true, requests: 1}
+}
+
+// expiry is the end of the credential, which the platform team replaces after a while. With the new one everybody's
+// configuration is read again.
+func expiry(length time.Duration) ordeal {
+	o := outage(length, refused, 0)
+	o.end = func(ctx context.Context, w *world) error { return rotate(ctx, w.api) }
+	o.requests = 2
+	return o
+}
+
+// suspension is a machine that sleeps: no timer fires, and the world goes on.
+func suspension(length time.Duration) ordeal {
+	o := outage(length, granted, 0)
+	o.begin = func(_ context.Context, w *world) error { w.clocks.suspended.Add(int64(length)); return nil }
+	return o
+}
+
+// jump is a wall clock that is wrong for an hour.
+func jump(by time.Duration) ordeal {
+	set := func(by time.Duration) func(context.Context, *world) error {
+		return func(_ context.Context, w *world) error { w.clocks.wrong.Store(int64(by)); return nil }
+	}
+	return ordeal{from: troubleAt, to: troubleAt + time.Hour, share: everybody, does: granted, begin: set(by), end: set(0), requests: 1}
+}
+
+// slowness is a few tenants whose answers come after the deadline of the operator's client.
+func slowness(length time.Duration) ordeal {
+	o := outage(length, silent, slowAfter)
+	o.share = 5
+	return o
+}
+
 // scenarios are all days that can be lived.
 func scenarios() []scenario {
-	const hour = time.Hour
-	outage := func(length time.Duration, does outcome, after time.Duration) []ordeal {
-		return []ordeal{{from: 5 * hour, to: 5*hour + length, share: 100, does: does, after: after, hopeless: true, requests: 1}}
-	}
-	clock := func(by time.Duration) []ordeal {
-		set := func(by time.Duration) func(context.Context, *world) error {
-			return func(_ context.Context, w *world) error { w.clocks.wrong.Store(int64(by)); return nil }
-		}
-		return []ordeal{{from: 5 * hour, to: 6 * hour, share: 100, does: granted, begin: set(by), end: set(0), requests: 1}}
-	}
-	rotation := outage(hour, refused, 0)
-	rotation[0].end, rotation[0].requests = func(ctx context.Context, w *world) error { return rotate(ctx, w.api) }, 2
-	suspension := outage(40*time.Minute, granted, 0)
-	suspension[0].begin = func(_ context.Context, w *world) error { w.clocks.suspended.Add(int64(40 * time.Minute)); return nil }
 	return []scenario{
 		{name: "calm", about: "nothing goes wrong"},
-		{name: "down25", about: "Entra ID refuses connections for 25 min", ordeals: outage(25*time.Minute, down, 0)},
-		{name: "down40", about: "Entra ID refuses connections for 40 min", ordeals: outage(40*time.Minute, down, 0)},
-		{name: "silent25", about: "Entra ID does not answer for 25 min", ordeals: outage(25*time.Minute, silent, hour)},
-		{name: "throttled", about: "429 with Retry-After 60 for all for 10 min", ordeals: outage(10*time.Minute, throttled, 0)},
-		{name: "rotation", about: "the credential expires and is replaced after an hour", ordeals: rotation},
+		{name: "down25", about: "Entra ID refuses connections for 25 min", ordeals: []ordeal{outage(25*time.Minute, down, 0)}},
+		{name: "down40", about: "Entra ID refuses connections for 40 min", ordeals: []ordeal{outage(40*time.Minute, down, 0)}},
+		{name: "silent25", about: "Entra ID does not answer for 25 min", ordeals: []ordeal{outage(25*time.Minute, silent, time.Hour)}},
+		{name: "throttled", about: "429 with Retry-After 60 for all for 10 min", ordeals: []ordeal{outage(10*time.Minute, throttled, 0)}},
+		{name: "rotation", about: "the credential expires and is replaced after an hour", ordeals: []ordeal{expiry(time.Hour)}},
 		{name: "foreign", about: "1 in 1,000 answers holds a token of another tenant", foreign: 1000},
-		{name: "suspended", about: "the machine is suspended for 40 min", ordeals: suspension},
-		{name: "ahead", about: "the clock jumps 2 h ahead, and back after an hour", ordeals: clock(2 * hour)},
-		{name: "behind", about: "the clock jumps 2 h back, and ahead after an hour", ordeals: clock(-2 * hour)},
-		{name: "lifetimes", about: "tokens live 60 to 90 min", lifetime: lifetimes{hour, 90 * time.Minute}},
-		{name: "slow", about: "5 % of the tenants answer after 30 s for two hours", ordeals: []ordeal{{
-			from: 5 * hour, to: 7 * hour, share: 5, does: silent, after: slowAfter, hopeless: true, requests: 1,
-		}}},
+		{name: "suspended", about: "the machine is suspended for 40 min", ordeals: []ordeal{suspension(40 * time.Minute)}},
+		{name: "ahead", about: "the clock jumps 2 h ahead, and back after an hour", ordeals: []ordeal{jump(2 * time.Hour)}},
+		{name: "behind", about: "the clock jumps 2 h back, and ahead after an hour", ordeals: []ordeal{jump(-2 * time.Hour)}},
+		{name: "lifetimes", about: "tokens live 60 to 90 min", lifetime: lifetimes{time.Hour, 90 * time.Minute}},
+		{name: "slow", about: "5 % of the tenants answer after 30 s for two hours", ordeals: []ordeal{slowness(2 * time.Hour)}},
 	}
 }

@@ -47,7 +47,11 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	for i := range promptFirst(steps) {
 		res := r.perform(ctx, seen, seen.slots[i], steps[i], known)
 		res.did, res.why = steps[i].do, steps[i].why
-		known.note(&res, seen.inputs(), started, r.Clock.Now())
+		if ended := r.Clock.Now(); res.queued { // nothing was tried
+			res.next = ended.Add(queuedLook)
+		} else {
+			known.note(&res, seen.inputs(), started, ended)
+		}
 		out.results[i] = res
 	}
 	if out.answered() {
@@ -55,6 +59,8 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	}
 	known.handled = out.handled
 	out.leftover = r.sweepSpare(ctx, seen, out.results)
+	r.withdraw(key, known, out)
+	r.hear(seen, out)
 	out.quiet = known.quiet || out.failsWithOthers()
 	known.quiet = out.failsWithOthers()
 	r.memory.setFailing(known, out.failing())
@@ -212,45 +218,4 @@ func (r *Reconciler) stillWanted(ctx context.Context, seen *observed, s slot, fr
 		}
 	}
 	return accessDenied(current, s.spec, s.target)
-}
-
-// note keeps the rhythm: failures in a row and when to try again. The next attempt counts
-// from the start of this one, so that slow answers do not stretch the rhythm; a wait that
-// Entra ID asked for counts from its answer.
-func (known *remembered) note(res *result, in inputs, started, ended time.Time) {
-	name := res.slot.spec.Name
-	p := known.pace(name, in)
-	if res.queued { // nothing was tried
-		res.next = ended.Add(queuedLook)
-		return
-	}
-	if res.why == whyRequested {
-		// Somebody is at it: what they are waiting for deserves dense looks again.
-		p = pace{inputs: in}
-	}
-	failed := res.fault != nil && (res.did == mint || res.did == move || res.fault.Reason == v1alpha1.ReasonWriteFailed)
-	switch {
-	case res.fault == nil && res.did != keep:
-		p = pace{inputs: in}
-	case failed && res.fault.Cure == token.ByWatch:
-		p = pace{inputs: in, fault: res.fault} // the edit that mends it is worth an attempt at once
-	case failed:
-		if p.attempts == 0 || p.fault.Cure != res.fault.Cure {
-			p.attempts, p.since = 0, started
-		}
-		p.attempts++
-		p.fault = res.fault
-		p.owed = p.owed || res.why == whyRequested
-		p.next = started.Add(delay(*res, p, started))
-		if res.fault.After > 0 {
-			p.next = ended.Add(res.fault.After)
-		}
-	}
-	if res.fault != nil && res.fault.Cure != token.ByWatch {
-		res.next = p.next
-	}
-	delete(known.paces, name) // most tenants are fine, and should cost no memory for it
-	if p.fault != nil {
-		known.paces[name] = p
-	}
 }

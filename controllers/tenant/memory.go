@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
-	"github.com/defender-tenant/operator/internal/token"
 )
 
 const (
@@ -40,28 +39,12 @@ type remembered struct {
 	written map[string]string // resourceVersion of our last write, by Secret name; "" is the tenant itself
 	lags    int               // looks in a row at a cache that shows less than that
 	handled request
+	queued  bool // it waits for a turn
 	quiet   bool // its renewal fails together with everybody's
 
 	// Guarded by memory.mu, because watches and the sweep read them.
 	failing bool
 	planned time.Time // when the next pass was planned, zero if nothing is due
-}
-
-// inputs are compared to see whether former failures still mean anything.
-type inputs struct {
-	tenantGeneration, appGeneration int64
-	appUID                          types.UID
-	credential, terms               string
-}
-
-// pace is the rhythm of attempts for one token.
-type pace struct {
-	inputs   inputs
-	attempts int          // failures in a row
-	since    time.Time    // first of them
-	next     time.Time    // not before
-	fault    *token.Fault // the last of them
-	owed     bool         // a refresh that somebody asked for has not succeeded yet
 }
 
 func (m *memory) of(key types.NamespacedName, uid types.UID) *remembered {
@@ -116,6 +99,14 @@ func (m *memory) plan(key types.NamespacedName, now time.Time, after time.Durati
 	}
 }
 
+// expects tells whether an object is to be looked at before long.
+func (m *memory) expects(key types.NamespacedName, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.tenants[key]
+	return known != nil && known.planned.After(now) && known.planned.Before(now.Add(2*queuedLook))
+}
+
 // late are the objects whose planned look is overdue.
 func (m *memory) late(now time.Time) []types.NamespacedName {
 	m.mu.Lock()
@@ -127,15 +118,6 @@ func (m *memory) late(now time.Time) []types.NamespacedName {
 		}
 	}
 	return keys
-}
-
-// pace gives the rhythm for a token; new inputs start a new one.
-func (known *remembered) pace(name string, in inputs) pace {
-	p := known.paces[name]
-	if p.inputs != in {
-		return pace{inputs: in}
-	}
-	return p
 }
 
 // behind tells whether the cache shows less than we wrote ourselves. Acting on it would

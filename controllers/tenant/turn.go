@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -36,6 +37,15 @@ func (r *Reconciler) enter(seen *observed, s slot, res *result) bool {
 	return false
 }
 
+// withdraw takes a tenant out of the room that was waiting and wants nothing any more.
+func (r *Reconciler) withdraw(key client.ObjectKey, known *remembered, out outcome) {
+	queued := slices.ContainsFunc(out.results, func(res result) bool { return res.queued })
+	if known.queued && !queued {
+		r.Health.Withdraw(key)
+	}
+	known.queued = queued
+}
+
 // visitor is the tenant as those see it who share Entra ID with it.
 func (r *Reconciler) visitor(seen *observed, s slot, now time.Time) health.Visitor {
 	v := health.Visitor{
@@ -50,6 +60,26 @@ func (r *Reconciler) visitor(seen *observed, s slot, now time.Time) health.Visit
 		v.Class = int(urgencyNew)
 	}
 	return v
+}
+
+// hear tells how each token fares to whoever finds out what many tenants have in common.
+func (r *Reconciler) hear(seen *observed, out outcome) {
+	if seen.app == nil {
+		return
+	}
+	for _, res := range out.results {
+		if res.queued {
+			continue // it has no news
+		}
+		v := health.Voice{
+			Key: client.ObjectKeyFromObject(seen.tenant), App: seen.app.Name, Resource: res.slot.target.Resource,
+			Served: seen.asker.Served, Fault: res.fault,
+		}
+		if h := res.held; h != nil && h.HasToken && h.ClientID == seen.app.Spec.ClientID {
+			v.IssuedAt = h.life.IssuedAt
+		}
+		r.Health.Hear(v, r.Clock.Now())
+	}
 }
 
 func noTurnYet() *token.Fault {

@@ -8,13 +8,6 @@ import (
 	"github.com/defender-tenant/operator/internal/token"
 )
 
-const (
-	// unclaimed is how long a called turn waits for its visitor.
-	unclaimed = 30 * time.Second
-	// lostAfter is when a turn that was taken counts as lost: longer than any call lasts.
-	lostAfter = 15 * time.Minute
-)
-
 // host is one login host with everybody who wants to ask it.
 type host struct {
 	pace    pace
@@ -51,13 +44,19 @@ func (at *host) enter(v Visitor, now time.Time) (Turn, *Hold) {
 		}
 		at.pace.giveBack() // meanwhile its credentials came to be refused
 	}
-	at.leaveRooms(v.Key)
-	if turn := at.admit(v, now); turn != nil {
-		at.taken[v.Key] = turn
-		return *turn, nil
+	own := at.roomFor(v)
+	turn := at.admit(v, now)
+	for _, r := range at.rooms() {
+		if r != own || turn != nil {
+			r.remove(v.Key)
+		}
 	}
-	at.roomFor(v).push(v)
-	return Turn{}, at.hold(v)
+	if turn == nil {
+		own.push(v)
+		return Turn{}, at.hold(v)
+	}
+	at.taken[v.Key] = turn
+	return *turn, nil
 }
 
 // admit gives a turn at once, if nobody who waits is passed over.
@@ -65,11 +64,11 @@ func (at *host) admit(v Visitor, now time.Time) *Turn {
 	turn := &Turn{visitor: v, since: now, slow: at.speed.isSlow(v.Key)}
 	refused := at.refusing(v)
 	switch {
-	case refused != nil && (refused.held.len() > 0 || !refused.mayProbe(now)):
+	case refused != nil && (refused.held.othersThan(v.Key) || !refused.mayProbe(now)):
 		return nil
-	case at.breaker.isOpen() && (at.waiting() > 0 || !at.breaker.mayProbe(now)):
+	case at.breaker.isOpen() && (at.othersWait(v.Key) || !at.breaker.mayProbe(now)):
 		return nil
-	case turn.slow && at.slowOut() >= at.places, at.ready.len() > 0 && refused == nil:
+	case turn.slow && at.slowOut() >= at.places, at.ready.othersThan(v.Key) && refused == nil:
 		return nil
 	case !at.pace.take(now):
 		return nil
@@ -126,72 +125,6 @@ func (at *host) hold(v Visitor) *Hold {
 	return &Hold{}
 }
 
-// call gives the visitors whose turn has come.
-func (at *host) call(now time.Time) []Visitor {
-	var called []Visitor
-	take := func(from *room, next func() (Visitor, bool)) bool {
-		if from.len() == 0 || !at.pace.take(now) {
-			return false
-		}
-		v, ok := next()
-		if !ok {
-			at.pace.giveBack()
-			return false
-		}
-		turn := &Turn{visitor: v, since: now, slow: at.speed.isSlow(v.Key)}
-		at.mark(turn, now)
-		at.called[v.Key] = turn
-		called = append(called, v)
-		return true
-	}
-	if at.breaker.isOpen() {
-		for _, from := range at.rooms() {
-			if at.breaker.mayProbe(now) {
-				take(from, func() (Visitor, bool) { return from.canary(at.breaker.probed) })
-			}
-		}
-		return called
-	}
-	for _, a := range at.apps {
-		if a.mayProbe(now) {
-			take(a.held, func() (Visitor, bool) { return a.held.canary(a.probed) })
-		}
-	}
-	for at.slowOut() < at.places && take(at.slow, at.slow.pop) {
-	}
-	for take(at.ready, at.ready.pop) {
-	}
-	return called
-}
-
-// next is when there may be somebody to call.
-func (at *host) next(now time.Time) time.Time {
-	var next time.Time
-	consider := func(t time.Time) {
-		if t = later(t, now.Add(time.Millisecond)); next.IsZero() || t.Before(next) {
-			next = t
-		}
-	}
-	for _, turn := range at.called {
-		consider(turn.since.Add(unclaimed))
-	}
-	if at.breaker.isOpen() {
-		if at.waiting() > 0 && at.breaker.canary == (types.NamespacedName{}) {
-			consider(later(at.breaker.nextProbe, at.pace.next(now)))
-		}
-		return next
-	}
-	if at.ready.len() > 0 || at.slow.len() > 0 && at.slowOut() < at.places {
-		consider(at.pace.next(now))
-	}
-	for _, a := range at.apps {
-		if a.held.len() > 0 && a.canary == (types.NamespacedName{}) {
-			consider(later(a.nextProbe, at.pace.next(now)))
-		}
-	}
-	return next
-}
-
 // leave learns from what came of a turn, and tells whether the host's standing changed.
 func (at *host) leave(t Turn, outcome *token.Fault, now time.Time) bool {
 	key := t.visitor.Key
@@ -238,43 +171,30 @@ func (at *host) learnOfApp(t Turn, outcome *token.Fault, now time.Time) {
 	}
 }
 
+// decline takes back a turn in which nobody was asked.
 func (at *host) decline(t Turn) {
-	key := t.visitor.Key
-	delete(at.taken, key)
 	at.pace.giveBack()
+	at.release(t)
+}
+
+// release ends a turn of which nothing came.
+func (at *host) release(t Turn) {
+	key := t.visitor.Key
+	delete(at.called, key)
+	delete(at.taken, key)
 	at.breaker.returned(key)
 	if a := at.apps[t.visitor.App]; a != nil && a.canary == key {
 		a.canary, a.nextProbe = types.NamespacedName{}, time.Time{}
 	}
 }
 
-// dropLost gives up turns whose visitors never came, or never came back.
-func (at *host) dropLost(now time.Time) {
-	for _, turn := range at.called {
-		if now.Sub(turn.since) > unclaimed {
-			delete(at.called, turn.visitor.Key)
-			at.decline(*turn)
-		}
-	}
-	for _, turn := range at.taken {
-		if now.Sub(turn.since) > lostAfter {
-			at.decline(*turn)
-		}
-	}
-}
-
-func (at *host) forget(key types.NamespacedName) {
-	at.leaveRooms(key)
-	at.speed.forget(key)
-	if turn := at.called[key]; turn != nil {
-		delete(at.called, key)
-		at.decline(*turn)
-	}
-}
-
-func (at *host) leaveRooms(key types.NamespacedName) {
+// withdraw is for a tenant that wants nothing any more.
+func (at *host) withdraw(key types.NamespacedName) {
 	for _, r := range at.rooms() {
 		r.remove(key)
+	}
+	if turn := at.called[key]; turn != nil {
+		at.release(*turn)
 	}
 }
 
@@ -292,6 +212,15 @@ func (at *host) waiting() int {
 		n += r.len()
 	}
 	return n
+}
+
+func (at *host) othersWait(key types.NamespacedName) bool {
+	for _, r := range at.rooms() {
+		if r.othersThan(key) {
+			return true
+		}
+	}
+	return false
 }
 
 // slowOut is how many of the slow ask now, or were called to.

@@ -33,8 +33,17 @@ func newRoom() *room {
 
 func (r *room) len() int { return len(r.waiting) }
 
-// push lets a visitor wait. One that waits already is taken anew: its urgency may have risen.
+// othersThan tells whether anybody else waits.
+func (r *room) othersThan(key types.NamespacedName) bool {
+	return len(r.waiting) > 1 || len(r.waiting) == 1 && r.waiting[key] == nil
+}
+
+// push lets a visitor wait. One that waits already keeps its place unless its urgency changed.
 func (r *room) push(v Visitor) {
+	if w := r.waiting[v.Key]; w != nil && w.Class == v.Class && w.ExpiresAt.Equal(v.ExpiresAt) {
+		w.Visitor = v
+		return
+	}
 	r.remove(v.Key)
 	w := &waiter{Visitor: v}
 	r.waiting[v.Key] = w
@@ -79,7 +88,8 @@ func (c *class) pop() *waiter {
 		c.order = c.order[1:]
 		space := c.spaces[name]
 		for space.Len() > 0 {
-			w := heap.Pop(space).(*waiter)
+			w := (*space)[0]
+			heap.Pop(space)
 			if w.gone {
 				continue
 			}
@@ -139,7 +149,11 @@ func (h byEnd) Less(i, j int) bool { return sooner(h[i].Visitor, h[j].Visitor) }
 func (h byEnd) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
 // Push and Pop are container/heap's.
-func (h *byEnd) Push(x any) { *h = append(*h, x.(*waiter)) }
+func (h *byEnd) Push(x any) {
+	if w, ok := x.(*waiter); ok {
+		*h = append(*h, w)
+	}
+}
 
 // Pop gives the last one.
 func (h *byEnd) Pop() any {

@@ -204,14 +204,14 @@ func TestDecide_ChangesAtTheVeryMoment(t *testing.T) {
 		at   time.Time
 		want verb
 	}{
-		"kept a moment before it is due":    {due.Add(-1), keep},
-		"renewed when it is due":            {due, mint},
-		"renewed a moment before its end":   {after(59 * time.Minute).Add(-1), mint},
-		"emptied when it counts as dead":    {after(59 * time.Minute), empty},
-		"emptied long after":                {after(1000 * time.Hour), empty},
-		"kept when the clock was set back":  {after(-10 * time.Hour), keep},
-		"kept at the moment it was issued":  {noon(), keep},
-		"renewed between due and its death": {after(45 * time.Minute), mint},
+		"kept a moment before it is due":      {due.Add(-1), keep},
+		"renewed when it is due":              {due, mint},
+		"renewed a moment before its end":     {after(59 * time.Minute).Add(-1), mint},
+		"emptied when it counts as dead":      {after(59 * time.Minute), empty},
+		"emptied long after":                  {after(1000 * time.Hour), empty},
+		"renewed when the clock was set back": {after(-10 * time.Hour), mint},
+		"kept at the moment it was issued":    {noon(), keep},
+		"renewed between due and its death":   {after(45 * time.Minute), mint},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := decide(seen, row.at)[0]; got.do != row.want {

@@ -65,6 +65,9 @@ func (e *entra) exchange(ctx context.Context, tenant int, want token.Request, ki
 	if err := e.pace(ctx, tenant); err != nil {
 		return token.Issued{}, err
 	}
+	if kind == configuration {
+		e.discovering()
+	}
 	e.mu.Lock()
 	e.asked[tenant]++
 	nth := e.asked[tenant]
@@ -79,9 +82,6 @@ func (e *entra) exchange(ctx context.Context, tenant int, want token.Request, ki
 	e.ledger.note(entry)
 	if err := e.wait(ctx, tenant, entry.after); err != nil {
 		return token.Issued{}, err
-	}
-	if kind == configuration {
-		e.discovering()
 	}
 	if answer.after > deadline {
 		return token.Issued{}, unreachable(context.DeadlineExceeded)

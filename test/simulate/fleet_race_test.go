@@ -3,4 +3,4 @@
 package simulate
 
 // fleetSize is small under the race detector, which makes a day several times as long.
-const fleetSize = 60
+const fleetSize = 40

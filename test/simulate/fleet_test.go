@@ -3,4 +3,4 @@
 package simulate
 
 // fleetSize is as many tenants as a run of all tests has time for.
-const fleetSize = 500
+const fleetSize = 300

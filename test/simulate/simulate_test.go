@@ -55,10 +55,11 @@ func goalsOf(r *report) []goal {
 	innocent := goal{"tenant-seconds lost by those who could have had a token", r.innocent.Seconds(), 0}
 	meanwhile := goal{"requests meanwhile", float64(r.during), 1000}
 	beside := goal{"requests beside first contacts and tokens", float64(r.requests - r.unanswered - 2*r.day.tenants - r.published), 0}
+	const secondly = 0
 	all := []goal{
+		secondly: {"requests within a second", float64(r.peakSecond), requestRate},
 		{"wrong tokens published", float64(r.foreign), 0},
 		{"tenants that never caught up", float64(r.stale), 0},
-		{"requests within a second", float64(r.peakSecond), requestRate},
 		{"p99 of lateness in seconds", r.p99.Seconds(), 1},
 		{"seconds until everyone was fresh", r.fresh.Seconds(), max(300, 30+allServed)},
 	}
@@ -71,7 +72,12 @@ func goalsOf(r *report) []goal {
 	case "throttled":
 		lost.max, meanwhile.max = 0, 100
 		return append(all, lost, meanwhile)
-	case "down40", "rotation":
+	case "down40":
+		return append(all, lost, meanwhile)
+	case "rotation":
+		// A turn is counted when it is given. With a new credential each has two requests, and the second
+		// goes out a moment later, so that some of one second fall into the next.
+		all[secondly].max *= 1.25
 		return append(all, lost, meanwhile)
 	case "suspended":
 		// The sweep comes up to 30 s after the machine woke.
@@ -119,7 +125,7 @@ func TestReplay(t *testing.T) {
 		},
 	}
 	lived := func(seed uint64) []entry {
-		_, ledger := relive(t, day{tenants: fleetSize / 5, seed: seed, scenario: everything})
+		_, ledger := relive(t, day{tenants: 40, seed: seed, scenario: everything})
 		return ledger
 	}
 	first := lived(7)

@@ -35,6 +35,11 @@ bench: ## Measure the operator under the load of N tenants
 	$(call step,benchmark)
 	@$(control_plane) go run ./test/load $(if $(N),-n $(N))
 
+.PHONY: simulate
+simulate: ## Live through 12 hours with N (10000) tenants in each SCENARIO (all), by SEED (1)
+	$(call step,simulate)
+	@go test ./test/simulate -count=1 -timeout 6h -v -run 'TestDay$(if $(SCENARIO),/^$(SCENARIO)$$)' -args -tenants $(or $(N),10000) -seed $(or $(SEED),1)
+
 ##@ Code
 
 .PHONY: generate

@@ -41,9 +41,14 @@ const (
 	whyEmptied   = "SecretEmptied"
 	whyUnfit     = "SpecChanged"
 	whyDue       = "Due"
+	whySetBack   = "ClockSetBack"
 	whyRequested = "RefreshRequested"
 	whyOwed      = "RequestedRefreshFailed"
 )
+
+// setBack is how far in the future a token may have been issued: the clock of another
+// replica may have been ahead a little.
+const setBack = 5 * time.Minute
 
 // decide chooses what to do about each token. It is pure: the same sight and the same
 // time give the same steps.
@@ -144,6 +149,8 @@ func (seen *observed) whyMint(s slot, now time.Time) string {
 		return whyUnfit
 	case !now.Before(seen.refreshAt(s, h)):
 		return whyDue
+	case h.life.IssuedAt.Sub(now) > setBack:
+		return whySetBack // its times are of a clock that ran ahead, and say too late when it is due
 	case s.pace.owed:
 		return whyOwed
 	}

@@ -126,6 +126,8 @@ func TestDecide_DoesOneThingAboutAToken(t *testing.T) {
 		"a good token is kept in silence":                               {at: soon, want: step{do: keep}},
 		"without a Secret a token is minted":                            {at: soon, changes: []change{gone}, want: step{do: mint, why: "SecretMissing"}},
 		"a token is renewed when it is due":                             {at: due, want: step{do: mint, why: "Due"}},
+		"a token issued a moment ahead of our clock is kept":            {at: -5 * time.Minute, want: step{do: keep}},
+		"a token issued before the clock was set back is replaced":      {at: -2 * time.Hour, want: step{do: mint, why: "ClockSetBack"}},
 		"an edited Secret is minted anew":                               {at: soon, changes: []change{edit}, want: step{do: mint, why: "SecretEdited"}},
 		"an emptied Secret is filled again":                             {at: soon, changes: []change{drained("Expired")}, want: step{do: mint, why: "SecretEmptied"}},
 		"a kept token that ended is replaced":                           {at: dead, changes: []change{policy("Keep"), marked}, want: step{do: mint, why: "SecretEmptied"}},
@@ -202,14 +204,14 @@ func TestDecide_ChangesAtTheVeryMoment(t *testing.T) {
 		at   time.Time
 		want verb
 	}{
-		"kept a moment before it is due":    {due.Add(-1), keep},
-		"renewed when it is due":            {due, mint},
-		"renewed a moment before its end":   {after(59 * time.Minute).Add(-1), mint},
-		"emptied when it counts as dead":    {after(59 * time.Minute), empty},
-		"emptied long after":                {after(1000 * time.Hour), empty},
-		"kept when the clock was set back":  {after(-10 * time.Hour), keep},
-		"kept at the moment it was issued":  {noon(), keep},
-		"renewed between due and its death": {after(45 * time.Minute), mint},
+		"kept a moment before it is due":      {due.Add(-1), keep},
+		"renewed when it is due":              {due, mint},
+		"renewed a moment before its end":     {after(59 * time.Minute).Add(-1), mint},
+		"emptied when it counts as dead":      {after(59 * time.Minute), empty},
+		"emptied long after":                  {after(1000 * time.Hour), empty},
+		"renewed when the clock was set back": {after(-10 * time.Hour), mint},
+		"kept at the moment it was issued":    {noon(), keep},
+		"renewed between due and its death":   {after(45 * time.Minute), mint},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := decide(seen, row.at)[0]; got.do != row.want {

@@ -58,11 +58,11 @@ func (l *line) Do(r *http.Request) (*http.Response, error) {
 	if err := limiter.Wait(r.Context()); err != nil {
 		return nil, c.waited(r.Context())
 	}
-	seen := l.send(r)
 	if purpose == configuration {
-		l.discovering(c.host)
-		return l.configured(r, c, seen)
+		l.discovering(c.host) // before it is sent: those who ask meanwhile must know of it
+		return l.configured(r, c, l.send(r))
 	}
+	seen := l.send(r)
 	return answered(r, c, seen)
 }
 

@@ -53,7 +53,10 @@ func (p *pace) take(now time.Time) bool {
 }
 
 // charge counts a request that was made without a turn of its own.
-func (p *pace) charge() { p.tokens-- }
+func (p *pace) charge() {
+	p.tokens--
+	p.recent.charge()
+}
 
 // giveBack returns a turn that was not used.
 func (p *pace) giveBack() {
@@ -112,6 +115,12 @@ func (w *window) allows(limit float64, now time.Time) bool {
 
 func (w *window) count(now time.Time) {
 	w.turn(now)
+	w.counts[w.slot%slots]++
+	w.sum++
+}
+
+// charge counts a request that follows one that was just counted.
+func (w *window) charge() {
 	w.counts[w.slot%slots]++
 	w.sum++
 }

@@ -367,7 +367,15 @@ func TestGate_ChecksTheLife(t *testing.T) {
 		"our clock is days behind": {
 			answer: apart(72*time.Hour, date(72*time.Hour)), ends: time.Hour, skew: 72 * time.Hour,
 		},
-		"our clock is so far ahead that nothing is left": {answer: apart(-2*time.Hour, date(-2*time.Hour)), says: "too short"},
+		"our clock is so far ahead that nothing is left: our own count ends the token": {
+			answer: apart(-2*time.Hour, date(-2*time.Hour)), ends: time.Hour, skew: -2 * time.Hour,
+		},
+		"our clock is so far ahead that too little is left": {
+			answer: apart(-56*time.Minute, date(-56*time.Minute)), ends: time.Hour, skew: -56 * time.Minute,
+		},
+		"our clock is far ahead, and just enough is left": {
+			answer: apart(-55*time.Minute, date(-55*time.Minute)), ends: 5 * time.Minute, skew: -55 * time.Minute,
+		},
 		"a Date that explains but 5 minutes of it": {
 			answer: apart(30*time.Minute, date(25*time.Minute)), ends: time.Hour, skew: 25 * time.Minute,
 		},

@@ -35,7 +35,7 @@ func TestFaults(t *testing.T) {
 		})
 		witnesses.judge()
 	})
-	for _, r := range chosen(outageRows(), networkRows(), crowdRows()) {
+	for _, r := range chosen(throttleRows(), outageRows(), networkRows(), crowdRows()) {
 		t.Run(r.title(), func(t *testing.T) { s.perform(t, r) })
 	}
 }

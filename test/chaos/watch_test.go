@@ -56,8 +56,10 @@ func (sc *scene) watch() *observer {
 }
 
 func count(w watch.Interface, into *atomic.Int64) {
-	for range w.ResultChan() {
-		into.Add(1)
+	for event := range w.ResultChan() {
+		if event.Type != watch.Error { // the end of the watch itself
+			into.Add(1)
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 	"github.com/defender-tenant/operator/controllers/app"
 	"github.com/defender-tenant/operator/controllers/tenant"
 	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/token"
 )
@@ -50,14 +51,19 @@ func operate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	source, err := entra.New(entra.Options{Catalog: o.catalog, RequestsPerSecond: o.requestsPerSec, CABundle: o.caBundle, Now: time.Now})
+	judged := make(chan event.GenericEvent, 1024)
+	tell := notify(judged)
+	shared := health.New(health.Options{RequestsPerSecond: o.requestsPerSec, Workers: o.concurrency})
+	source, err := entra.New(entra.Options{Catalog: o.catalog, RequestsPerSecond: o.requestsPerSec, CABundle: o.caBundle, Now: time.Now, Discovering: shared.Charge})
 	if err != nil {
 		return err
 	}
-	judged := make(chan event.GenericEvent, 1024)
-	keys := &keyring.Keyring{Secrets: credentials, Namespace: o.ownNamespace, Changed: notify(judged)}
+	keys := &keyring.Keyring{Secrets: credentials, Namespace: o.ownNamespace, Changed: func(app string) {
+		shared.Reconsider(app)
+		tell(app)
+	}}
 	tenants := &tenant.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Catalog: o.catalog,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Health: shared, Catalog: o.catalog,
 		Gate: token.Gate{MinLifetime: o.minTokenLifetime}, Clock: clock.RealClock{},
 		Events: mgr.GetEventRecorder("defender-tenant-operator"), Metrics: tenant.NewMetrics(metrics.Registry),
 	}

@@ -10,6 +10,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -18,6 +19,8 @@ type result struct {
 	slot       slot
 	did        verb
 	why        string       // of a mint
+	turn       health.Turn  // to ask in
+	queued     bool         // the tenant waits for its turn
 	asked      bool         // Entra ID was asked
 	overBudget bool         // Entra ID was not asked, because the tenant asked too often
 	held       *holding     // what the Secret holds now, nil: there is none
@@ -32,6 +35,7 @@ type outcome struct {
 	results  []result
 	handled  request
 	leftover bool // a Secret that nobody wants could not be deleted
+	quiet    bool // the renewal began or ended to fail together with everybody's
 }
 
 // act carries out the steps. Each token stands alone: what befalls one is no reason to
@@ -43,7 +47,11 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	for i := range promptFirst(steps) {
 		res := r.perform(ctx, seen, seen.slots[i], steps[i], known)
 		res.did, res.why = steps[i].do, steps[i].why
-		known.note(&res, seen.inputs(), started, r.Clock.Now())
+		if ended := r.Clock.Now(); res.queued { // nothing was tried
+			res.next = ended.Add(queuedLook)
+		} else {
+			known.note(&res, seen.inputs(), started, ended)
+		}
 		out.results[i] = res
 	}
 	if out.answered() {
@@ -51,6 +59,8 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	}
 	known.handled = out.handled
 	out.leftover = r.sweepSpare(ctx, seen, out.results)
+	out.quiet = known.quiet || out.failsWithOthers()
+	known.quiet = out.failsWithOthers()
 	r.memory.setFailing(known, out.failing())
 	return out
 }
@@ -77,9 +87,23 @@ func (out outcome) answered() bool {
 		if res.asked {
 			return true
 		}
-		answered = answered && res.fault != nil && !res.overBudget
+		answered = answered && res.fault != nil && !res.overBudget && !res.queued
 	}
 	return answered
+}
+
+// failsWithOthers tells whether a failure of everybody's is all that keeps it from renewal.
+func (out outcome) failsWithOthers() bool {
+	shared := false
+	for _, res := range out.results {
+		if res.fault != nil {
+			if !res.fault.Shared {
+				return false
+			}
+			shared = true
+		}
+	}
+	return shared
 }
 
 func (out outcome) failing() bool {
@@ -116,10 +140,22 @@ func (r *Reconciler) perform(ctx context.Context, seen *observed, s slot, todo s
 	return res
 }
 
-// mint asks Entra ID, checks the answer and only then stores it. A bad answer changes
-// nothing in the Secret.
+// mint takes a turn, if there is one, and gives it back.
 func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step, known *remembered) result {
-	res := result{slot: s, held: s.held}
+	res := result{slot: s, held: s.held, fault: seen.locked}
+	if seen.locked != nil || !r.enter(seen, s, &res) {
+		return res
+	}
+	res = r.mintInTurn(ctx, seen, s, todo, known, res)
+	if !res.asked {
+		r.Health.Decline(res.turn)
+	}
+	return res
+}
+
+// mintInTurn asks Entra ID, checks the answer and only then stores it. A bad answer changes
+// nothing in the Secret.
+func (r *Reconciler) mintInTurn(ctx context.Context, seen *observed, s slot, todo step, known *remembered, res result) result {
 	if s.held == nil {
 		found, fault := r.lookup(ctx, seen.tenant, s.secretName)
 		if fault != nil || found != nil && s.fits(found) && todo.why != whyRequested && r.Clock.Now().Before(seen.refreshAt(s, found)) {
@@ -180,41 +216,4 @@ func (r *Reconciler) stillWanted(ctx context.Context, seen *observed, s slot, fr
 		}
 	}
 	return accessDenied(current, s.spec, s.target)
-}
-
-// note keeps the rhythm: failures in a row and when to try again. The next attempt counts
-// from the start of this one, so that slow answers do not stretch the rhythm; a wait that
-// Entra ID asked for counts from its answer.
-func (known *remembered) note(res *result, in inputs, started, ended time.Time) {
-	name := res.slot.spec.Name
-	p := known.pace(name, in)
-	if res.why == whyRequested {
-		// Somebody is at it: what they are waiting for deserves dense looks again.
-		p = pace{inputs: in}
-	}
-	failed := res.fault != nil && (res.did == mint || res.did == move || res.fault.Reason == v1alpha1.ReasonWriteFailed)
-	switch {
-	case res.fault == nil && res.did != keep:
-		p = pace{inputs: in}
-	case failed && res.fault.Cure == token.ByWatch:
-		p = pace{inputs: in, fault: res.fault} // the edit that mends it is worth an attempt at once
-	case failed:
-		if p.attempts == 0 || p.fault.Cure != res.fault.Cure {
-			p.attempts, p.since = 0, started
-		}
-		p.attempts++
-		p.fault = res.fault
-		p.owed = p.owed || res.why == whyRequested
-		p.next = started.Add(delay(*res, p, started))
-		if res.fault.After > 0 {
-			p.next = ended.Add(res.fault.After)
-		}
-	}
-	if res.fault != nil && res.fault.Cure != token.ByWatch {
-		res.next = p.next
-	}
-	delete(known.paces, name) // most tenants are fine, and should cost no memory for it
-	if p.fault != nil {
-		known.paces[name] = p
-	}
 }

@@ -25,6 +25,7 @@ func (r *Reconciler) obtain(ctx context.Context, seen *observed, s slot, why str
 	if fault == nil {
 		fault = endsNoLater(s, why, admitted, r.Clock.Now())
 	}
+	r.Health.Leave(res.turn, fault, r.Clock.Now())
 	r.Metrics.requested(fault)
 	if fault != nil {
 		logFailure(ctx, s, fault)
@@ -36,10 +37,8 @@ func (r *Reconciler) obtain(ctx context.Context, seen *observed, s slot, why str
 // ask makes one request, within the tenant's budget. Only where Entra ID refuses the
 // credential and there is another one, that one is tried too: a rotation is no failure.
 func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *remembered, res *result) (token.Issued, *token.Fault) {
-	chosen, fault := seen.choice.Credential, seen.locked
-	if fault != nil {
-		return token.Issued{}, fault
-	}
+	chosen := seen.choice.Credential
+	var fault *token.Fault
 	var tried []string
 	for {
 		now := r.Clock.Now()
@@ -62,6 +61,7 @@ func (r *Reconciler) ask(ctx context.Context, seen *observed, s slot, known *rem
 			return issued, fault
 		}
 		chosen = next.Credential
+		r.Health.Charge(r.Catalog.Login(seen.app.Spec.Cloud).Host())
 	}
 }
 

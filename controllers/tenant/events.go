@@ -12,6 +12,9 @@ import (
 func (r *Reconciler) tell(before, after *v1alpha1.DefenderTenant, out outcome) {
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionDegraded, v1alpha1.ConditionConsentGranted} {
 		was, is := find(before.Status.Conditions, kind), find(after.Status.Conditions, kind)
+		if kind == v1alpha1.ConditionDegraded && out.quiet {
+			continue // what reaches every tenant is told once, on the DefenderApp
+		}
 		if kind == v1alpha1.ConditionDegraded && !apimeta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionReady) {
 			continue // with the token itself its failing renewal ends, which is no recovery
 		}

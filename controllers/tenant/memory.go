@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
-	"github.com/defender-tenant/operator/internal/token"
 )
 
 const (
@@ -40,27 +39,11 @@ type remembered struct {
 	written map[string]string // resourceVersion of our last write, by Secret name; "" is the tenant itself
 	lags    int               // looks in a row at a cache that shows less than that
 	handled request
+	quiet   bool // its renewal fails together with everybody's
 
 	// Guarded by memory.mu, because watches and the sweep read them.
 	failing bool
 	planned time.Time // when the next pass was planned, zero if nothing is due
-}
-
-// inputs are compared to see whether former failures still mean anything.
-type inputs struct {
-	tenantGeneration, appGeneration int64
-	appUID                          types.UID
-	credential, terms               string
-}
-
-// pace is the rhythm of attempts for one token.
-type pace struct {
-	inputs   inputs
-	attempts int          // failures in a row
-	since    time.Time    // first of them
-	next     time.Time    // not before
-	fault    *token.Fault // the last of them
-	owed     bool         // a refresh that somebody asked for has not succeeded yet
 }
 
 func (m *memory) of(key types.NamespacedName, uid types.UID) *remembered {
@@ -126,15 +109,6 @@ func (m *memory) late(now time.Time) []types.NamespacedName {
 		}
 	}
 	return keys
-}
-
-// pace gives the rhythm for a token; new inputs start a new one.
-func (known *remembered) pace(name string, in inputs) pace {
-	p := known.paces[name]
-	if p.inputs != in {
-		return pace{inputs: in}
-	}
-	return p
 }
 
 // behind tells whether the cache shows less than we wrote ourselves. Acting on it would

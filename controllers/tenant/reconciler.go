@@ -11,8 +11,9 @@ import (
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/cloud"
-	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/credential"
+	"github.com/defender-tenant/operator/internal/health"
+	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -39,6 +40,8 @@ type Reconciler struct {
 	Tokens TokenSource
 	// Keyring gives credentials.
 	Keyring Keyring
+	// Health gives turns to ask, and knows when asking is of no use.
+	Health *health.Health
 	// Catalog finds login hosts, for consent links.
 	Catalog cloud.Catalog
 	// Gate is the last check before a token is published.

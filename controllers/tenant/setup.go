@@ -61,6 +61,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, credentials ca
 		source.Kind(mgr.GetCache(), client.Object(&v1alpha1.DefenderApp{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onApp())),
 		source.Kind(credentials, client.Object(&corev1.Secret{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onCredential())),
 		source.Func(sweep.start),
+		source.Func(r.usher),
 	} {
 		if err := c.Watch(watch); err != nil {
 			return fmt.Errorf("watch: %w", err)

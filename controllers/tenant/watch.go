@@ -182,6 +182,7 @@ func (r *Reconciler) onCredential() handler.Funcs {
 
 // wakeApp adds the tenants of an application, or only those whose last pass failed.
 func (r *Reconciler) wakeApp(ctx context.Context, q queue, app string, onlyFailing bool) {
+	r.Health.Reconsider(app)
 	r.each(ctx, func(tenant *v1alpha1.DefenderTenant) {
 		key := client.ObjectKeyFromObject(tenant)
 		if !onlyFailing || r.memory.isFailing(key) {

@@ -34,6 +34,7 @@ import (
 	"github.com/defender-tenant/operator/controllers/tenant"
 	"github.com/defender-tenant/operator/internal/cloud"
 	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/redacted"
 	"github.com/defender-tenant/operator/internal/token"
@@ -255,6 +256,7 @@ func (w *world) process(with wiring) *operator {
 	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, cache: mgr.GetCache()}
 	reconciler := &tenant.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: &keyring.Keyring{Secrets: credentials, Namespace: w.namespace},
+		Health:  health.New(health.Options{RequestsPerSecond: 1e6, Workers: 4}),
 		Catalog: catalog, Gate: token.Gate{MinLifetime: token.DefaultMinLifetime}, Clock: w.clock, Events: mgr.GetEventRecorder("operator"),
 	}
 	if with.metrics != nil {

@@ -38,6 +38,7 @@ import (
 	"github.com/defender-tenant/operator/controllers/tenant"
 	"github.com/defender-tenant/operator/internal/cloud"
 	"github.com/defender-tenant/operator/internal/entra"
+	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/redacted"
 	"github.com/defender-tenant/operator/internal/token"
@@ -175,12 +176,14 @@ func (w *world) start() {
 	source, err := entra.New(entra.Options{Catalog: catalog, RequestsPerSecond: 1e6, CABundle: bundle, Now: w.clock.Now, Timeout: 5 * time.Second, Proxy: w.noInternet})
 	w.must(err)
 	judged := make(chan event.GenericEvent, 16)
+	turns := health.New(health.Options{RequestsPerSecond: 1e6, Workers: 4})
 	keys := &keyring.Keyring{Secrets: credentials, Namespace: w.namespace, Changed: func(name string) {
+		turns.Reconsider(name)
 		judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
 	}}
 	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, cache: mgr.GetCache()}
 	tenants := &tenant.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Catalog: catalog,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Health: turns, Catalog: catalog,
 		Gate: token.Gate{MinLifetime: token.DefaultMinLifetime}, Clock: w.clock, Events: mgr.GetEventRecorder("operator"),
 	}
 	w.must(tenants.Setup(w.ctx, mgr, credentials, o.options(w.clock)))

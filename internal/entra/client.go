@@ -41,6 +41,9 @@ type Options struct {
 	Now func() time.Time
 	// Proxy chooses the proxy of a request. Default the environment's.
 	Proxy func(*http.Request) (*url.URL, error)
+	// Discovering is called with the login host for each request besides the token requests
+	// themselves, so that whoever paces those can count it; it may be nil.
+	Discovering func(host string)
 	// Timeout bounds each HTTP request with its answer, but not its wait for the limiter.
 	// Default 10 s.
 	Timeout time.Duration
@@ -59,6 +62,9 @@ func New(o Options) (*Client, error) {
 	}
 	if o.Proxy == nil {
 		o.Proxy = http.ProxyFromEnvironment
+	}
+	if o.Discovering == nil {
+		o.Discovering = func(string) {}
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
@@ -80,7 +86,7 @@ func New(o Options) (*Client, error) {
 	for _, host := range o.Catalog.Hosts() {
 		limiters[host] = rate.NewLimiter(rate.Limit(o.RequestsPerSecond), int(max(1, o.RequestsPerSecond)))
 	}
-	wire := &line{now: o.Now, timeout: o.Timeout, limiters: limiters, trust: trusted}
+	wire := &line{now: o.Now, discovering: o.Discovering, timeout: o.Timeout, limiters: limiters, trust: trusted}
 	return &Client{catalog: o.Catalog, clients: &clients{line: wire, held: map[slot]version{}}}, nil
 }
 

@@ -24,10 +24,11 @@ var (
 // line is the HTTP client that MSAL is given. It has no redirects, no cookies and no
 // automatic decompression, because it knows none of them.
 type line struct {
-	now      func() time.Time
-	timeout  time.Duration
-	limiters map[string]*rate.Limiter
-	trust    *trust
+	now         func() time.Time
+	discovering func(host string)
+	timeout     time.Duration
+	limiters    map[string]*rate.Limiter
+	trust       *trust
 }
 
 // exchange is one request's outcome: an answer, or the failure to get one.
@@ -59,6 +60,7 @@ func (l *line) Do(r *http.Request) (*http.Response, error) {
 	}
 	seen := l.send(r)
 	if purpose == configuration {
+		l.discovering(c.host)
 		return l.configured(r, c, seen)
 	}
 	return answered(r, c, seen)

@@ -63,6 +63,9 @@ type Fault struct {
 	Scope Scope
 	// After is the least time to wait before the next attempt, zero if the other side named none.
 	After time.Duration
+	// Shared is set for those who did not meet the failure themselves but wait for its end: it
+	// is told once, on the DefenderApp.
+	Shared bool
 	// Code is the number of the AADSTS error, zero if there was none.
 	Code int64
 	// TraceID is Entra ID's trace ID of the answer, for a support request.

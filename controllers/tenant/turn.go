@@ -1,0 +1,94 @@
+package tenant
+
+import (
+	"context"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/health"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// queuedLook is when a tenant that waits for its turn is looked at without being called: its
+// urgency may have risen by then.
+const queuedLook = time.Minute
+
+// enter asks for a turn for one token. Without one the tenant waits, holds no worker, and is
+// called.
+func (r *Reconciler) enter(seen *observed, s slot, res *result) bool {
+	now := r.Clock.Now()
+	turn, hold := r.Health.Enter(r.visitor(seen, s, now), now)
+	if hold == nil {
+		res.turn = turn
+		return true
+	}
+	res.queued = true
+	switch {
+	case hold.Fault != nil:
+		res.fault = hold.Fault
+	case s.pace.fault != nil:
+		res.fault = s.pace.fault
+	case s.held != nil && s.fits(s.held) && now.Sub(seen.refreshAt(s, s.held)) > overdueAfter:
+		res.fault = noTurnYet()
+	}
+	return false
+}
+
+// visitor is the tenant as those see it who share Entra ID with it.
+func (r *Reconciler) visitor(seen *observed, s slot, now time.Time) health.Visitor {
+	v := health.Visitor{
+		Key: client.ObjectKeyFromObject(seen.tenant), Host: r.Catalog.Login(seen.app.Spec.Cloud).Host(), App: seen.app.Name,
+		Served: seen.asker.Served, Refused: seen.choice.Refused, Class: int(urgencyFailing),
+	}
+	switch h := s.held; {
+	case h != nil && h.HasToken && h.State == v1alpha1.StateValid:
+		v.ExpiresAt = h.life.ExpiresAt
+		v.Class = int(classify(v.ExpiresAt.Sub(now)))
+	case s.pace.fault == nil:
+		v.Class = int(urgencyNew)
+	}
+	return v
+}
+
+func noTurnYet() *token.Fault {
+	return &token.Fault{
+		Reason: v1alpha1.ReasonThrottled, Actor: token.ActorNobody, Cure: token.ByRetry, Scope: token.ScopeHost, Shared: true,
+		Message: "Many tokens are due at once, and the operator's own limit of requests has left this one no turn yet. It will be called.",
+	}
+}
+
+// usher calls the tenants whose turn has come, until the controller stops.
+func (r *Reconciler) usher(ctx context.Context, q queue) error {
+	go func() { // ends with its controller, as the sweep does
+		for {
+			now := r.Clock.Now()
+			called, again := r.Health.Call(now)
+			for _, v := range called {
+				add(q, v.Key, urgency(v.Class))
+			}
+			if !r.awaitCall(ctx, again, now) {
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+// awaitCall returns when there may be somebody to call, and false when ctx ended.
+func (r *Reconciler) awaitCall(ctx context.Context, again, now time.Time) bool {
+	var due <-chan time.Time
+	if !again.IsZero() {
+		timer := r.Clock.NewTimer(again.Sub(now))
+		defer timer.Stop()
+		due = timer.C()
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-due:
+	case <-r.Health.Calls():
+	}
+	return true
+}

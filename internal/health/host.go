@@ -1,0 +1,226 @@
+package health
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// host is one login host with everybody who wants to ask it.
+type host struct {
+	pace    pace
+	breaker breaker
+	speed   speed
+	asked   bool
+
+	ready *room           // wait for a request under the rate
+	slow  *room           // wait for one of the few places of the slow
+	apps  map[string]*app // of which every credential is refused
+
+	called map[types.NamespacedName]*Turn // their turn has come, but not they
+	taken  map[types.NamespacedName]*Turn // ask now
+	places int                            // for the slow
+}
+
+func newHost(o Options) *host {
+	return &host{
+		pace: newPace(o.RequestsPerSecond), places: max(1, o.Workers/4),
+		ready: newRoom(), slow: newRoom(), apps: map[string]*app{},
+		called: map[types.NamespacedName]*Turn{}, taken: map[types.NamespacedName]*Turn{},
+		speed: newSpeed(),
+	}
+}
+
+// enter gives a called visitor its turn, anybody else one if nothing speaks against it.
+func (at *host) enter(v Visitor, now time.Time) (Turn, *Hold) {
+	if turn := at.called[v.Key]; turn != nil {
+		delete(at.called, v.Key)
+		if v.Refused == nil || turn.kind != ordinary {
+			turn.visitor, turn.since = v, now
+			at.taken[v.Key] = turn
+			return *turn, nil
+		}
+		at.pace.giveBack() // meanwhile its credentials came to be refused
+	}
+	at.leaveRooms(v.Key)
+	if turn := at.admit(v, now); turn != nil {
+		at.taken[v.Key] = turn
+		return *turn, nil
+	}
+	at.roomFor(v).push(v)
+	return Turn{}, at.hold(v)
+}
+
+// admit gives a turn at once, if nobody who waits is passed over.
+func (at *host) admit(v Visitor, now time.Time) *Turn {
+	turn := &Turn{visitor: v, since: now, slow: at.speed.isSlow(v.Key)}
+	refused := at.refusing(v)
+	switch {
+	case refused != nil && (refused.held.len() > 0 || !refused.mayProbe(now)):
+		return nil
+	case at.breaker.isOpen() && (at.waiting() > 0 || !at.breaker.mayProbe(now)):
+		return nil
+	case turn.slow && at.slowOut() >= at.places, at.ready.len() > 0 && refused == nil:
+		return nil
+	case !at.pace.take(now):
+		return nil
+	}
+	at.mark(turn, now)
+	return turn
+}
+
+// mark makes the turn a canary's where one is due.
+func (at *host) mark(turn *Turn, now time.Time) {
+	v := turn.visitor
+	if refused := at.refusing(v); refused != nil {
+		turn.kind = ofRefused
+		refused.probe(v.Key, now)
+	}
+	if at.breaker.isOpen() {
+		turn.kind = ofHost
+		at.breaker.probe(v.Key, now)
+	}
+}
+
+// roomFor is where a visitor waits.
+func (at *host) roomFor(v Visitor) *room {
+	switch refused := at.refusing(v); {
+	case refused != nil:
+		return refused.held
+	case at.speed.isSlow(v.Key):
+		return at.slow
+	default:
+		return at.ready
+	}
+}
+
+// refusing is the application of a visitor if all its credentials are refused.
+func (at *host) refusing(v Visitor) *app {
+	if v.Refused == nil {
+		return nil
+	}
+	a := at.apps[v.App]
+	if a == nil {
+		a = newApp()
+		at.apps[v.App] = a
+	}
+	return a
+}
+
+func (at *host) hold(v Visitor) *Hold {
+	switch {
+	case at.breaker.isOpen():
+		return &Hold{Fault: at.breaker.open}
+	case v.Refused != nil:
+		return &Hold{Fault: shared(v.Refused)}
+	}
+	return &Hold{}
+}
+
+// leave learns from what came of a turn, and tells whether the host's standing changed.
+func (at *host) leave(t Turn, outcome *token.Fault, now time.Time) bool {
+	key := t.visitor.Key
+	delete(at.taken, key)
+	known := at.asked
+	at.asked = true
+	at.breaker.returned(key)
+	at.learnOfApp(t, outcome, now)
+	ofTheHost := outcome != nil && outcome.Scope == token.ScopeHost
+	if !at.breaker.isOpen() {
+		at.speed.note(key, now.Sub(t.since))
+	}
+	if !ofTheHost {
+		ended := at.breaker.succeed()
+		if ended != nil {
+			at.pace.restart(now, isThrottled(ended))
+		}
+		return ended != nil || !known
+	}
+	if isThrottled(outcome) {
+		at.pace.halve(now)
+	}
+	if at.breaker.fail(t.visitor, outcome, now) {
+		at.speed.forgive() // they were slow because the host was
+		return true
+	}
+	return !known
+}
+
+// learnOfApp opens the way for an application once a credential of it is accepted.
+func (at *host) learnOfApp(t Turn, outcome *token.Fault, now time.Time) {
+	a := at.apps[t.visitor.App]
+	if a == nil {
+		return
+	}
+	if outcome != nil {
+		a.returned(t.visitor.Key, outcome, now)
+		return
+	}
+	delete(at.apps, t.visitor.App)
+	for _, v := range a.held.drain() {
+		v.Refused = nil
+		at.roomFor(v).push(v)
+	}
+}
+
+// decline takes back a turn in which nobody was asked.
+func (at *host) decline(t Turn) {
+	at.pace.giveBack()
+	at.release(t)
+}
+
+// release ends a turn of which nothing came.
+func (at *host) release(t Turn) {
+	key := t.visitor.Key
+	delete(at.called, key)
+	delete(at.taken, key)
+	at.breaker.returned(key)
+	if a := at.apps[t.visitor.App]; a != nil && a.canary == key {
+		a.canary, a.nextProbe = types.NamespacedName{}, time.Time{}
+	}
+}
+
+func (at *host) forget(key types.NamespacedName) {
+	at.leaveRooms(key)
+	at.speed.forget(key)
+	if turn := at.called[key]; turn != nil {
+		at.release(*turn)
+	}
+}
+
+func (at *host) leaveRooms(key types.NamespacedName) {
+	for _, r := range at.rooms() {
+		r.remove(key)
+	}
+}
+
+func (at *host) rooms() []*room {
+	all := []*room{at.ready, at.slow}
+	for _, a := range at.apps {
+		all = append(all, a.held)
+	}
+	return all
+}
+
+func (at *host) waiting() int {
+	n := 0
+	for _, r := range at.rooms() {
+		n += r.len()
+	}
+	return n
+}
+
+// slowOut is how many of the slow ask now, or were called to.
+func (at *host) slowOut() int {
+	n := 0
+	for _, turns := range []map[types.NamespacedName]*Turn{at.called, at.taken} {
+		for _, turn := range turns {
+			if turn.slow {
+				n++
+			}
+		}
+	}
+	return n
+}

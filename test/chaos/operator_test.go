@@ -17,6 +17,7 @@ import (
 
 // operator is one run of the operator's process.
 type operator struct {
+	flags   []string
 	command *exec.Cmd
 	log     *journal
 	probe   string
@@ -42,25 +43,42 @@ func (s *stage) awaitReady(o *operator) {
 
 func (s *stage) spawn(environment []string, args ...string) *operator {
 	s.t.Helper()
-	probe, metrics := s.freeAddress(), s.freeAddress()
-	o := &operator{log: &journal{}, probe: "http://" + probe, metrics: "http://" + metrics + "/metrics", ended: make(chan struct{})}
-	flags := []string{
-		"--kubeconfig=" + s.kubeconfig, "--authority-url=" + s.entra.URL(), "--ca-bundle=" + s.bundle, "--min-token-lifetime=5s",
-		"--health-probe-bind-address=" + probe, "--metrics-bind-address=" + metrics, "--zap-log-level=debug",
-	}
-	o.command = exec.CommandContext(context.WithoutCancel(s.root.Context()), s.binary, append(flags, args...)...)
-	o.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.root.TempDir(), "POD_NAMESPACE=" + operators}, environment...)
-	o.command.Stdout, o.command.Stderr = o.log, o.log
-	s.must(o.command.Start())
-	go func() {
-		_ = o.command.Wait() // how it ended is in its ProcessState
-		close(o.ended)
-	}()
+	o := s.newOperator()
+	s.must(s.run(o, environment, args...))
 	s.root.Cleanup(func() {
 		_ = o.command.Process.Kill()
 		<-o.ended
 	})
 	return o
+}
+
+// newOperator chooses addresses.
+func (s *stage) newOperator() *operator {
+	s.t.Helper()
+	probe, metrics := s.freeAddress(), s.freeAddress()
+	return &operator{
+		flags: []string{"--health-probe-bind-address=" + probe, "--metrics-bind-address=" + metrics},
+		log:   &journal{}, probe: "http://" + probe, metrics: "http://" + metrics + "/metrics", ended: make(chan struct{}),
+	}
+}
+
+// run starts the process.
+func (s *stage) run(o *operator, environment []string, args ...string) error {
+	flags := append([]string{
+		"--kubeconfig=" + s.kubeconfig, "--authority-url=" + s.entra.URL(), "--ca-bundle=" + s.bundle, "--min-token-lifetime=5s",
+		"--zap-log-level=debug",
+	}, o.flags...)
+	o.command = exec.CommandContext(context.WithoutCancel(s.root.Context()), s.binary, append(flags, args...)...)
+	o.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "POD_NAMESPACE=" + operators}, environment...)
+	o.command.Stdout, o.command.Stderr = o.log, o.log
+	if err := o.command.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = o.command.Wait() // how it ended is in its ProcessState
+		close(o.ended)
+	}()
+	return nil
 }
 
 // replace ends the operator and starts another one with other flags and variables, until the row is over.
@@ -118,12 +136,17 @@ func (s *stage) resetPeak() {
 
 // journal is the log of a process, in memory.
 type journal struct {
+	also *journal // nil, or one of several processes
+
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
 // Write appends.
 func (j *journal) Write(p []byte) (int, error) {
+	if j.also != nil {
+		_, _ = j.also.Write(p) // like this one it cannot fail
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.buf.Write(p)

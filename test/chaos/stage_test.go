@@ -47,6 +47,7 @@ type stage struct {
 	operator   *operator
 	prober     *prober
 	binary     string
+	home       string // the operator's, empty
 	kubeconfig string
 	bundle     string // file with the trust roots for the login host
 	secrets    *secretList
@@ -58,7 +59,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	dir := t.TempDir()
 	s := &stage{
-		t: t, root: t, binary: filepath.Join(dir, "manager"), kubeconfig: filepath.Join(dir, "kubeconfig"), bundle: filepath.Join(dir, "ca.pem"),
+		t: t, root: t, home: t.TempDir(), binary: filepath.Join(dir, "manager"), kubeconfig: filepath.Join(dir, "kubeconfig"), bundle: filepath.Join(dir, "ca.pem"),
 		secrets: &secretList{}, scenes: &atomic.Int32{},
 	}
 	s.build()
@@ -93,7 +94,7 @@ func (s *stage) build() {
 func (s *stage) startCluster() {
 	s.t.Helper()
 	// The controller manager deletes what a deleted owner leaves behind, and namespaces.
-	plane, err := cluster.Start(s.t.Context(), cluster.Options{ControllerManager: true})
+	plane, err := cluster.Start(s.t.Context(), cluster.Options{ControllerManager: true, EtcdQuota: 256 << 20})
 	s.must(err)
 	s.t.Cleanup(func() {
 		if err := plane.Stop(); err != nil {

@@ -67,18 +67,15 @@ func authorityReplaced() row {
 	return row{
 		matrix: "13", name: "certificate rotates to another authority", tenants: 2, budget: 4,
 		play: func(sc *scene) {
-			before, err := os.ReadFile(sc.bundle)
-			sc.must(err)
 			fresh := sc.newAuthority("New CA")
 			i := sc.usurp()
 			i.serve(fresh.issue("127.0.0.1", time.Now().Add(time.Hour)))
 			sc.refresh(0)
 			sc.fails(0, v1alpha1.ReasonTLSUntrusted)
-			sc.must(os.WriteFile(sc.bundle, append(before, fresh.pem()...), 0o600))
+			sc.trustToo(fresh)
 			sc.eventually("the new certificate is trusted", sc.recovered)
 			sc.unaffected(1)
 			i.leave()
-			sc.must(os.WriteFile(sc.bundle, before, 0o600))
 		},
 	}
 }
@@ -92,8 +89,7 @@ func proxyRefuses(status int, always bool) row {
 			sc.behindProxy(proxy.URL)
 			sc.unaffected(1) // all is well through the proxy
 			proxy.refuse(status)
-			proxy.CloseClientConnections()
-			sc.restartWithProxy(proxy)
+			proxy.cut()
 			sc.refresh(0)
 			sc.fails(0, v1alpha1.ReasonProxyRefused)
 			sc.says(0, loginHost, "proxy", "platform team")
@@ -102,40 +98,36 @@ func proxyRefuses(status int, always bool) row {
 	}
 }
 
-// restartWithProxy ends the connections that went through before.
-func (sc *scene) restartWithProxy(p *webProxy) {
-	sc.t.Helper()
-	sc.exchange([]string{"HTTPS_PROXY=" + p.URL}, "--authority-url=")
-}
-
 // blockPage is a proxy that is trusted, opens the connection and shows a page of its own.
 func blockPage() row {
 	return row{
 		matrix: "N2", name: "proxy shows a block page", tenants: 2, budget: 3,
 		play: func(sc *scene) {
-			sc.throughInterceptor(http.StatusForbidden, v1alpha1.ReasonProxyRefused)
+			inspection := sc.newAuthority("Contoso Inspection CA")
+			sc.trustToo(inspection)
+			proxy := sc.newWebProxy()
+			proxy.intercept(inspection.issue(loginHost, time.Now().Add(time.Hour)), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = w.Write([]byte("<html>" + canary))
+			}))
+			sc.behindProxy(proxy.URL)
+			sc.refresh(0)
+			sc.fails(0, v1alpha1.ReasonProxyRefused)
+			sc.says(0, loginHost, "proxy", "platform team")
+			proxy.permit()
+			proxy.cut()
 		},
 	}
 }
 
-func (sc *scene) throughInterceptor(status int, reason string) {
+// trustToo adds an authority to the bundle until the row is over.
+func (sc *scene) trustToo(a *authority) {
 	sc.t.Helper()
 	before, err := os.ReadFile(sc.bundle)
 	sc.must(err)
-	inspection := sc.newAuthority("Contoso Inspection CA")
-	sc.must(os.WriteFile(sc.bundle, append(before, inspection.pem()...), 0o600))
+	sc.must(os.WriteFile(sc.bundle, append(before, a.pem()...), 0o600))
 	sc.t.Cleanup(func() { sc.must(os.WriteFile(sc.bundle, before, 0o600)) })
-	proxy := sc.newWebProxy()
-	proxy.intercept(inspection.issue(loginHost, time.Now().Add(time.Hour)), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte("<html>" + canary))
-	}))
-	sc.behindProxy(proxy.URL)
-	sc.refresh(0)
-	sc.fails(0, reason)
-	proxy.permit()
-	proxy.CloseClientConnections()
 }
 
 // intercepted is a proxy that opens the connection and whose authority the operator was not told of.
@@ -143,8 +135,6 @@ func intercepted() row {
 	return row{
 		matrix: "N3", name: "proxy intercepts TLS", always: true, tenants: 2, budget: 3,
 		play: func(sc *scene) {
-			before, err := os.ReadFile(sc.bundle)
-			sc.must(err)
 			inspection := sc.newAuthority("Contoso Inspection CA")
 			proxy := sc.newWebProxy()
 			proxy.intercept(inspection.issue(loginHost, time.Now().Add(time.Hour)), sc.behind())
@@ -152,8 +142,7 @@ func intercepted() row {
 			sc.refresh(0)
 			sc.fails(0, v1alpha1.ReasonTLSUntrusted)
 			sc.says(0, `"Contoso Inspection CA"`, "--ca-bundle", loginHost)
-			sc.must(os.WriteFile(sc.bundle, append(before, inspection.pem()...), 0o600))
-			sc.t.Cleanup(func() { sc.must(os.WriteFile(sc.bundle, before, 0o600)) })
+			sc.trustToo(inspection)
 		},
 	}
 }

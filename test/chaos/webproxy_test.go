@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -20,6 +21,9 @@ type webProxy struct {
 	*httptest.Server
 	sc      *scene
 	connect atomic.Pointer[func(http.ResponseWriter, *http.Request)]
+
+	mu      sync.Mutex
+	tunnels []net.Conn
 }
 
 // newWebProxy starts a proxy that lets everything through.
@@ -54,7 +58,7 @@ func (p *webProxy) permit() {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
-		client := hijack(w)
+		client := p.open(w)
 		go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
 		_, _ = io.Copy(client, server)
 		_ = client.Close()
@@ -72,7 +76,7 @@ func (p *webProxy) refuse(status int) {
 // intercept opens the TLS connection with a certificate of its own and answers with a handler.
 func (p *webProxy) intercept(config *tls.Config, handler http.Handler) {
 	p.behave(func(w http.ResponseWriter, _ *http.Request) {
-		conn := tls.Server(hijack(w), config)
+		conn := tls.Server(p.open(w), config)
 		listener := &once{conn: make(chan net.Conn, 1)}
 		listener.conn <- conn
 		server := &http.Server{Handler: handler}
@@ -80,14 +84,27 @@ func (p *webProxy) intercept(config *tls.Config, handler http.Handler) {
 	})
 }
 
-// hijack takes the connection after saying yes to CONNECT.
-func hijack(w http.ResponseWriter) net.Conn {
+// open takes the connection after saying yes to CONNECT.
+func (p *webProxy) open(w http.ResponseWriter) net.Conn {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tunnels = append(p.tunnels, conn)
 	_, _ = fmt.Fprint(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
 	return conn
+}
+
+// cut ends what goes through the proxy, so that the next request has to connect anew.
+func (p *webProxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.tunnels {
+		_ = conn.Close()
+	}
+	p.tunnels = nil
 }
 
 // once is a listener with a single connection.

@@ -39,6 +39,7 @@ type remembered struct {
 	written map[string]string // resourceVersion of our last write, by Secret name; "" is the tenant itself
 	lags    int               // looks in a row at a cache that shows less than that
 	handled request
+	queued  bool // it waits for a turn
 	quiet   bool // its renewal fails together with everybody's
 
 	// Guarded by memory.mu, because watches and the sweep read them.
@@ -96,6 +97,14 @@ func (m *memory) plan(key types.NamespacedName, now time.Time, after time.Durati
 	if after > 0 {
 		known.planned = now.Add(after)
 	}
+}
+
+// expects tells whether an object is to be looked at before long.
+func (m *memory) expects(key types.NamespacedName, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.tenants[key]
+	return known != nil && known.planned.After(now) && known.planned.Before(now.Add(2*queuedLook))
 }
 
 // late are the objects whose planned look is overdue.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -88,7 +90,7 @@ func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
 		soonest = min(soonest, left.Seconds())
 		if late(h, now) {
 			overdue++
-			wakeOwner(q, h.secret, classify(left))
+			r.wakeOverdue(q, h, classify(left), now)
 		}
 	}
 	for _, key := range r.memory.late(now) {
@@ -110,4 +112,14 @@ func late(h *holding, now time.Time) bool {
 		return false
 	}
 	return now.Sub(refreshAt) > overdueAfter || now.Sub(h.life.DeadAt()) > 0
+}
+
+// wakeOverdue looks at the owner of an overdue token, unless that is about to happen anyway:
+// in an outage all are overdue, and each has its next look planned.
+func (r *Reconciler) wakeOverdue(q queue, h *holding, class urgency, now time.Time) {
+	owner := metav1.GetControllerOf(h.secret)
+	if owner != nil && r.memory.expects(types.NamespacedName{Namespace: h.secret.Namespace, Name: owner.Name}, now) {
+		return
+	}
+	wakeOwner(q, h.secret, class)
 }

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,6 +35,15 @@ func (r *Reconciler) enter(seen *observed, s slot, res *result) bool {
 		res.fault = noTurnYet()
 	}
 	return false
+}
+
+// withdraw takes a tenant out of the room that was waiting and wants nothing any more.
+func (r *Reconciler) withdraw(key client.ObjectKey, known *remembered, out outcome) {
+	queued := slices.ContainsFunc(out.results, func(res result) bool { return res.queued })
+	if known.queued && !queued {
+		r.Health.Withdraw(key)
+	}
+	known.queued = queued
 }
 
 // visitor is the tenant as those see it who share Entra ID with it.

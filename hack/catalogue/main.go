@@ -23,6 +23,9 @@ What Entra ID, or whatever stands in its place, answers ends as one of the reaso
 who acts. The number of the AADSTS error is in ` + "`status.tokens[].failure.code`" + `, its trace ID in ` + "`failure.traceID`" + `. Text of
 an answer is never shown: it could hold secrets.
 
+Some answers mean one thing for one customer and another when many customers of one application get them: then the DefenderApp
+says it, once, and the platform team acts. The last column of the tables names what is said then.
+
 The tables are asked from top to bottom, and nothing in them is final: the operator keeps asking, with growing waits where
 nobody has to act, at regular intervals where somebody has.
 
@@ -43,10 +46,10 @@ func main() {
 func render(t entra.Table) string {
 	var b strings.Builder
 	b.WriteString(preamble)
-	b.WriteString("## AADSTS codes\n\n| AADSTS | Meaning | Reason | Who acts | What to do |\n|--:|---|---|---|---|\n")
+	b.WriteString("## AADSTS codes\n\n| AADSTS | Meaning | Reason | Who acts | What to do | If many customers report it |\n|--:|---|---|---|---|---|\n")
 	byNumber := slices.SortedFunc(slices.Values(t.Codes), func(a, b entra.Code) int { return cmp.Compare(a.Number, b.Number) })
 	for _, c := range byNumber {
-		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s |\n", c.Number, cell(c.Meaning), c.Reason, c.Actor, cell(c.Advice))
+		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s |\n", c.Number, cell(c.Meaning), c.Reason, c.Actor, cell(c.Advice), inMany(c.Verdict))
 	}
 	for _, s := range []struct {
 		title, intro, head string
@@ -61,9 +64,9 @@ func render(t entra.Table) string {
 		if s.intro != "" {
 			fmt.Fprintf(&b, "%s\n\n", s.intro)
 		}
-		fmt.Fprintf(&b, "| %s | Reason | Who acts |\n|---|---|---|\n", s.head)
+		fmt.Fprintf(&b, "| %s | Reason | Who acts | If many customers report it |\n|---|---|---|---|\n", s.head)
 		for _, row := range s.rows {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(row.Seen), row.Reason, row.Actor)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(row.Seen), row.Reason, row.Actor, inMany(row.Verdict))
 		}
 	}
 	b.WriteString(sentences(t))
@@ -74,10 +77,34 @@ func render(t entra.Table) string {
 func sentences(t entra.Table) string {
 	var b strings.Builder
 	b.WriteString("\n## What an object says\n\n| Reason | Sentence | The end is noticed |\n|---|---|---|\n")
-	for _, v := range verdicts(t) {
+	all := verdicts(t)
+	var many []entra.Verdict
+	for _, v := range all {
+		if v.InMany != nil {
+			many = append(many, *v.InMany)
+		}
+	}
+	for _, v := range distinct(all) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", v.Reason, cell(v.Message), noticed(v.Cure))
 	}
+	b.WriteString("\n## What a DefenderApp says when many customers report the same\n\n| Reason | Sentence |\n|---|---|\n")
+	for _, v := range distinct(many) {
+		fmt.Fprintf(&b, "| %s | %s |\n", v.Reason, cell(v.Message))
+	}
 	return b.String()
+}
+
+// inMany names what an answer means in many customers: the reason that the DefenderApp
+// gives, or that the answer concerns everybody from the start.
+func inMany(v entra.Verdict) string {
+	switch {
+	case v.InMany != nil:
+		return v.InMany.Reason + ", platform team"
+	case v.Scope != token.ScopeTenant:
+		return "the same, once"
+	default:
+		return ""
+	}
 }
 
 func verdicts(t entra.Table) []entra.Verdict {
@@ -90,6 +117,11 @@ func verdicts(t entra.Table) []entra.Verdict {
 			all = append(all, row.Verdict)
 		}
 	}
+	return all
+}
+
+// distinct sorts verdicts and keeps each sentence once.
+func distinct(all []entra.Verdict) []entra.Verdict {
 	slices.SortStableFunc(all, func(a, b entra.Verdict) int {
 		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
 	})
@@ -112,7 +144,7 @@ func noticed(cure token.Cure) string {
 // cell keeps a text inside its cell, and its placeholders visible.
 func cell(text string) string {
 	text = strings.ReplaceAll(text, "|", `\|`)
-	for _, name := range []string{"tenant", "client", "host", "issuer"} {
+	for _, name := range []string{"tenant", "client", "resource", "host", "issuer"} {
 		text = strings.ReplaceAll(text, "{"+name+"}", "`{"+name+"}`")
 	}
 	return text

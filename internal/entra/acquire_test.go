@@ -70,7 +70,7 @@ func TestIssuedSaysWhatTheAnswerSaid(t *testing.T) {
 func TestCertificateSignsTheAssertion(t *testing.T) {
 	t.Parallel()
 	e := startEmulator(t)
-	cert, certPEM, keyPEM := signingCertificate(t)
+	cert, certPEM, keyPEM := signingCertificate(t, time.Hour)
 	held, err := credential.FromPEM("cert", certPEM, keyPEM)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestCertificateSignsTheAssertion(t *testing.T) {
 // The chain lets Entra ID accept a renewed certificate by its subject and issuer.
 func TestAssertionCarriesTheChainAndNoKey(t *testing.T) {
 	t.Parallel()
-	_, certPEM, keyPEM := signingCertificate(t)
+	_, certPEM, keyPEM := signingCertificate(t, time.Hour)
 	held, err := credential.FromPEM("cert", certPEM, keyPEM)
 	if err != nil {
 		t.Fatal(err)

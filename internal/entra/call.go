@@ -18,7 +18,9 @@ var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{1
 // call is what one Acquire is about. It travels with the context through MSAL, and each
 // request is measured by it.
 type call struct {
-	host, tenantID, clientID string
+	host, tenantID, clientID, resource string
+	// credentialEnds is the end of the credential, zero if unknown.
+	credentialEnds time.Time
 	// answer is set when a good token answer has come. MSAL sends the token request in the
 	// goroutine of the call, so nobody else looks at it meanwhile.
 	answer *answer
@@ -35,12 +37,16 @@ type answer struct {
 // newCall is not ok for a request that must not be sent. An empty tenant would mean the
 // application's own one to Entra ID, and a tenant with a slash another path.
 func newCall(host string, want token.Request) (*call, bool) {
-	c := &call{host: host, tenantID: "unknown", clientID: "unknown"}
+	c := &call{host: host, tenantID: "unknown", clientID: "unknown", resource: "unknown"}
 	if !guid.MatchString(want.TenantID) || !guid.MatchString(want.ClientID) {
 		return c, false
 	}
-	c.tenantID, c.clientID = strings.ToLower(want.TenantID), want.ClientID
-	return c, plainResource(want.Resource)
+	c.tenantID, c.clientID, c.credentialEnds = strings.ToLower(want.TenantID), want.ClientID, want.Credential.ExpiresAt
+	if !plainResource(want.Resource) {
+		return c, false
+	}
+	c.resource = want.Resource
+	return c, true
 }
 
 // plainResource tells whether a resource can stand in a scope: MSAL joins scopes with blanks.
@@ -93,12 +99,16 @@ func sameHost(a, b string) bool {
 
 // fault makes a verdict speak of this call.
 func (c *call) fault(v Verdict, cause error) *token.Fault {
-	return &token.Fault{
+	fault := &token.Fault{
 		Reason: v.Reason, Message: c.name(v.Message), Actor: v.Actor, Cure: v.Cure, Scope: v.Scope, After: v.After, Cause: cause,
 	}
+	if v.InMany != nil {
+		fault.InMany = c.fault(*v.InMany, nil)
+	}
+	return fault
 }
 
 // name fills in what a sentence is about. All of it comes from the operator's own objects.
 func (c *call) name(sentence string) string {
-	return strings.NewReplacer("{tenant}", c.tenantID, "{client}", c.clientID, "{host}", c.host).Replace(sentence)
+	return strings.NewReplacer("{tenant}", c.tenantID, "{client}", c.clientID, "{resource}", c.resource, "{host}", c.host).Replace(sentence)
 }

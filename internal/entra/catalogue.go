@@ -65,7 +65,7 @@ func oauthErrors() []Situation {
 		{"temporarily_unavailable", unavailable()},
 		{"server_error", unavailable()},
 		{"invalid_client", credentialRefused()},
-		{"unauthorized_client", consentRequired()},
+		{"unauthorized_client", unauthorized()},
 		{"consent_required", consentRequired()},
 		{"invalid_grant", consentRequired()},
 		{"invalid_resource", resourceMissing()},
@@ -73,7 +73,7 @@ func oauthErrors() []Situation {
 		{"interaction_required", blockedByPolicy()},
 		{"invalid_tenant", tenantNotFound()},
 		{"invalid_instance", appMisconfigured()},
-		{"invalid_scope", requestMalformed()},
+		{"invalid_scope", resourceWrong()},
 		{"invalid_request", requestMalformed()},
 		{"unsupported_grant_type", requestMalformed()},
 	}
@@ -93,8 +93,9 @@ func httpAnswers() []Situation {
 		{"HTTP 429", throttled()},
 		{"HTTP 5xx other than 511", unavailable()},
 		{"HTTP 3xx: redirects are never followed", answerInvalid()},
-		{"HTTP 407 or 511", proxyRefused()},
-		{"HTTP 403 or 451 without an error of Entra ID, or HTTP 4xx with a page in HTML", proxyRefused()},
+		{"HTTP 407 or 511", proxyLogin()},
+		{"HTTP 403 or 451 without an error of Entra ID", proxyRefused()},
+		{"HTTP 200 or any other 4xx with a page in HTML", blockPage()},
 		{"HTTP 4xx with an error of Entra ID that is in none of the tables", unknownRefusal()},
 		{"any other answer: no JSON, compressed, above 64 KiB, not a bearer token, without a usable expires_in", answerInvalid()},
 	}
@@ -102,9 +103,12 @@ func httpAnswers() []Situation {
 
 func transportFailures() []Situation {
 	return []Situation{
-		{"no answer: time-out, connection refused or reset, no such host, answer cut off", unreachable()},
-		{"proxy answers CONNECT with anything but 200 or 5xx", proxyRefused()},
-		{"proxy answers CONNECT with 5xx", unreachable()},
+		{"no answer: time-out, connection refused or reset, answer cut off", unreachable()},
+		{"no such host", unresolved()},
+		{"no connection to the proxy", proxyUnreachable()},
+		{"proxy answers CONNECT with 407 or 511", proxyLogin()},
+		{"proxy answers CONNECT with anything else but 200 or 5xx", proxyRefused()},
+		{"proxy answers CONNECT with any other 5xx", unreachable()},
 		{"certificate of an unknown authority", issuerUntrusted()},
 		{"certificate for another host", certificateOfAnother()},
 		{"certificate expired or not yet valid", certificateOutOfTime()},
@@ -116,6 +120,8 @@ func ownFindings() []Situation {
 	return []Situation{
 		{"tenant or application is no GUID, or the resource no URI", unaskable()},
 		{"credential without a secret or a key with its certificate", credentialUnusable()},
+		{"AADSTS700024 or 500133, and the date of the answer differs from the operator's clock by more than five minutes", clockWrong()},
+		{"AADSTS700027 or 50012, and the certificate's own end has passed", certificateExpired()},
 		{"the tenant's configuration names the login host of another cloud", otherCloud()},
 		{"the tenant's configuration leads anywhere else", answerInvalid()},
 		{"no turn under the limit of requests per second before the deadline", overOwnRate()},
@@ -127,17 +133,22 @@ func byStatus(status int, fromEntra, page bool) Verdict {
 	switch {
 	case status == http.StatusTooManyRequests:
 		return throttled()
-	case status == http.StatusProxyAuthRequired, status == http.StatusNetworkAuthenticationRequired:
-		return proxyRefused()
+	case wantsLogin(status):
+		return proxyLogin()
 	case status >= 500:
 		return unavailable()
-	case status < 400:
-		return answerInvalid()
-	case fromEntra:
+	case status >= 400 && fromEntra:
 		return unknownRefusal()
-	case page, status == http.StatusForbidden, status == http.StatusUnavailableForLegalReasons:
+	case status == http.StatusForbidden, status == http.StatusUnavailableForLegalReasons:
 		return proxyRefused()
+	case page && (status == http.StatusOK || status >= 400):
+		return blockPage()
 	default:
 		return answerInvalid()
 	}
+}
+
+// wantsLogin tells whether a proxy, or the network itself, asks who the operator is.
+func wantsLogin(status int) bool {
+	return status == http.StatusProxyAuthRequired || status == http.StatusNetworkAuthenticationRequired
 }

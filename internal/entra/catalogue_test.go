@@ -8,19 +8,24 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
 func allVerdicts() []Verdict {
 	t := Catalogue()
 	var all []Verdict
+	add := func(v Verdict) {
+		all = append(all, v)
+		if v.InMany != nil {
+			all = append(all, *v.InMany)
+		}
+	}
 	for _, c := range t.Codes {
-		all = append(all, c.Verdict)
+		add(c.Verdict)
 	}
 	for _, rows := range [][]Situation{t.OAuth, t.HTTP, t.Transport, t.Own} {
 		for _, row := range rows {
-			all = append(all, row.Verdict)
+			add(row.Verdict)
 		}
 	}
 	return all
@@ -64,48 +69,44 @@ func TestEveryVerdictNamesActorAndNextStep(t *testing.T) {
 	}
 }
 
-// The numbers are those of the facts that the table was made from, written down again so
-// that a row cannot get lost.
-func TestCodesLeadToTheirReason(t *testing.T) {
-	want := map[string][]int64{
-		v1alpha1.ReasonConsentRequired:        {7000229, 700016, 700011, 65001, 90094, 65004, 650056, 501051},
-		v1alpha1.ReasonResourceNotProvisioned: {500011, 650052, 650054, 50001},
-		v1alpha1.ReasonDisabledByTenant:       {7000112, 70001, 1000031},
-		v1alpha1.ReasonBlockedByPolicy:        {53003, 530032},
-		v1alpha1.ReasonTenantNotFound:         {90002, 900023, 50059, 90019, 50128},
-		v1alpha1.ReasonWrongCloud:             {90038, 900439, 900382, 900432},
-		v1alpha1.ReasonCredentialRefused: {
-			7000215, 7000222, 70002, 7000218, 700027, 700024, 700021, 50012, 700030, 50048, 50027,
-			70021, 700211, 700212, 700213, 7002137, 7002138, 700222, 700226, 700229, 700236,
-		},
-		v1alpha1.ReasonAppMisconfigured: {
-			650057, 65005, 50049, 50194, 9001023, 700025, 900144, 70011, 1002012, 700022, 700023, 28002, 901002,
-			9002313, 90004, 90013, 90014, 90023, 100007, 70003,
-		},
-		v1alpha1.ReasonProxyRefused:     {500021, 500022},
-		v1alpha1.ReasonThrottled:        {90055, 50196},
-		v1alpha1.ReasonEntraUnavailable: {90033, 90006, 90024, 90012, 50033, 90090, 90091, 51005, 50000, 90036},
-	}
-	count := 0
-	for reason, numbers := range want {
-		count += len(numbers)
-		for _, number := range numbers {
-			// Whatever the status and the member error are, a known code decides.
-			for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusTemporaryRedirect, http.StatusServiceUnavailable} {
-				fault := testCall().classify(refusedWith(status, "invalid_client", number))
-				if fault.Reason != reason || fault.Code != number {
-					t.Errorf("AADSTS%d with HTTP %d: got %s with code %d, want %s", number, status, fault.Reason, fault.Code, reason)
-				}
-			}
+// What many customers report is the platform team's to mend, once, on the DefenderApp.
+func TestWhatManyReportNamesNoCustomer(t *testing.T) {
+	for _, v := range allVerdicts() {
+		many := v.InMany
+		if many == nil {
+			continue
+		}
+		if many.Actor != token.ActorPlatform || many.Cure != token.ByPoll || many.Scope != token.ScopeApp || many.InMany != nil {
+			t.Errorf("%+v", *many)
+		}
+		if strings.Contains(many.Message, "{tenant}") {
+			t.Errorf("%q names one customer", many.Message)
+		}
+		if v.Scope != token.ScopeTenant {
+			t.Errorf("%q reaches further than one customer by itself", v.Message)
 		}
 	}
-	if got := len(Catalogue().Codes); got != count {
-		t.Errorf("the table has %d codes, the test knows %d", got, count)
+}
+
+func TestFaultSaysWhatItMeansInMany(t *testing.T) {
+	fault := testCall().classify(refusedWith(400, "unauthorized_client", 700016))
+	const says = "Entra ID finds application " + testApp + " in none of several tenants. The platform team must check spec.clientID and spec.cloud of the DefenderApp."
+	many := fault.InMany
+	if many == nil || many.Message != says || many.Reason != "AppMisconfigured" || many.Code != 700016 || many.TraceID != "" || many.Cause != nil {
+		t.Fatalf("%+v", many)
+	}
+	elsewhere := testCall()
+	elsewhere.tenantID = testTrace
+	if got := elsewhere.classify(refusedWith(400, "unauthorized_client", 700016)).InMany; got.Message != many.Message {
+		t.Errorf("of another customer: %q", got.Message)
+	}
+	if got := testCall().classify(refusedWith(401, "invalid_client", 7000215)).InMany; got != nil {
+		t.Errorf("a refused credential is everybody's already: %+v", got)
 	}
 }
 
 func testCall() *call {
-	return &call{host: "login.example", tenantID: testTenant, clientID: testApp}
+	return &call{host: "login.example", tenantID: testTenant, clientID: testApp, resource: xdr}
 }
 
 // refusedWith is an answer as Entra ID writes it.

@@ -6,8 +6,20 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/defender-tenant/operator/internal/token"
+)
+
+// tolerance is how far Entra ID lets the clocks be apart.
+const tolerance = 5 * time.Minute
+
+// The codes that say more together with what the operator knows.
+const (
+	codeAssertionTime        = 700024
+	codeAssertionOutlived    = 500133
+	codeKeyUnknown           = 700027
+	codeCertificateForbidden = 50012
 )
 
 // classify turns an exchange that brought nothing of use into a fault. It is pure. Text from
@@ -18,8 +30,11 @@ func (c *call) classify(seen exchange) *token.Fault {
 	}
 	refused, fromEntra := parseRefusal(seen.body)
 	verdict, number := judge(seen, refused, fromEntra)
-	fault := c.fault(verdict, nil)
+	fault := c.fault(c.sharpen(verdict, number, seen), nil)
 	fault.Code = number
+	if fault.InMany != nil {
+		fault.InMany.Code = number
+	}
 	fault.TraceID = traceID(seen)
 	if named := retryAfter(seen.header, seen.receivedAt); named > 0 {
 		fault.After = max(named, fault.After)
@@ -45,6 +60,26 @@ func judge(seen exchange, refused refusal, fromEntra bool) (Verdict, int64) {
 		return known.Verdict, number
 	}
 	return byStatus(seen.status, fromEntra, isPage(seen)), number
+}
+
+// sharpen makes an answer more precise by what the operator knows itself: the time at both
+// ends, and the end of the credential.
+func (c *call) sharpen(v Verdict, number int64, seen exchange) Verdict {
+	here, there := seen.receivedAt, serverTime(seen.header)
+	if there.IsZero() {
+		there = here
+	}
+	switch number {
+	case codeAssertionTime, codeAssertionOutlived:
+		if there.Sub(here).Abs() > tolerance {
+			return clockWrong()
+		}
+	case codeKeyUnknown, codeCertificateForbidden:
+		if !c.credentialEnds.IsZero() && there.After(c.credentialEnds) {
+			return certificateExpired()
+		}
+	}
+	return v
 }
 
 func isPage(seen exchange) bool {

@@ -1,9 +1,8 @@
 package entra
 
-import "github.com/defender-tenant/operator/api/v1alpha1"
-
 // The tables of AADSTS codes, by who can act. Sources: the error code reference of Entra
-// ID's documentation, and reports of the codes that it leaves out.
+// ID's documentation, Microsoft's support articles, and reports of the codes that they
+// leave out.
 
 const (
 	openLink = "An administrator of the customer opens the consent link and accepts."
@@ -11,36 +10,31 @@ const (
 )
 
 func consentCodes() []Code {
-	unknown := customer(v1alpha1.ReasonConsentRequired,
-		"Tenant {tenant} does not know application {client}. An administrator of the tenant must open status.consentURL and accept; if every tenant says this, the platform team checks clientID and cloud of the DefenderApp.")
-	unasked := customer(v1alpha1.ReasonConsentRequired,
-		"Application {client} has no permission of the API in tenant {tenant}. An administrator of the tenant must open status.consentURL and accept, after the platform team added the permissions to the application.")
-	unassigned := customer(v1alpha1.ReasonConsentRequired,
-		"Application {client} has no role of the API in tenant {tenant}. An administrator of the tenant must open status.consentURL and accept, or assign a role to the application.")
 	return []Code{
 		{7000229, "the tenant has no service principal of the application", openLink + " It can take some minutes until all of Entra ID knows.", consentRequired()},
-		{700016, "the application was not found in the tenant", openLink + " If every tenant says this, the client ID or the cloud of the DefenderApp is wrong.", unknown},
-		{700011, "the application does not exist in the tenant", openLink, unknown},
+		{700016, "the application was not found in the tenant", openLink, unknownApplication()},
+		{700011, "the application does not exist in the tenant", openLink, consentRequired()},
 		{65001, "nobody consented to the application", openLink, consentRequired()},
 		{90094, "an administrator has to consent", openLink, consentRequired()},
 		{65004, "consent was declined", openLink, consentRequired()},
-		{650056, "the application asks for no permission of the API, or nobody consented to it", "The platform team adds the permissions to the registration. " + openLink, unasked},
-		{501051, "the API demands a role, and the application has none", openLink, unassigned},
+		{650056, "the application asks for no permission of the API, or nobody consented to it", "The platform team adds the permissions to the registration. " + openLink, permissionsMissing()},
+		{501051, "the API demands a role, and the application has none", openLink, roleUnassigned()},
 	}
 }
 
 func resourceCodes() []Code {
 	return []Code{
-		{500011, "the tenant has no such API", setUp + " If every tenant says this, the resource in the spec is wrong.", resourceMissing()},
+		{500011, "the tenant has no such API", setUp, resourceMissing()},
 		{650052, "the organisation has no subscription or service principal of the API", setUp, resourceMissing()},
 		{650054, "the application asks for permissions of an API that was removed or is not available", setUp, resourceMissing()},
 		{50001, "the API is disabled in the tenant or does not exist", setUp, resourceMissing()},
+		{500014, "the API is disabled in the tenant, by its administrator or because a subscription lapsed", "An administrator of the customer renews the licence, or enables the API again under Enterprise applications.", resourceDisabled()},
 	}
 }
 
 func principalCodes() []Code {
 	const (
-		enable = "An administrator of the customer allows sign-in again (Enterprise applications, Properties). If every tenant says this, Microsoft or the platform team disabled the registration."
+		enable = "An administrator of the customer allows sign-in again (Enterprise applications, Properties)."
 		exempt = "An administrator of the customer excludes the application from the policy."
 	)
 	return []Code{

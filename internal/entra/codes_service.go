@@ -10,10 +10,10 @@ func serviceCodes() []Code {
 		nothing = "Nothing: the operator tries again with growing waits."
 		ticket  = "Nothing at first. If it stays for an hour, open a support request with status.tokens[].failure.traceID."
 	)
-	loop := throttled()
+	loop := tenantThrottled()
 	loop.After = loopWait
 	return []Code{
-		{90055, "the tenant gets too many requests", "Nothing: the operator waits as long as it is told to. If it stays, look for another program that uses the application.", throttled()},
+		{90055, "the tenant gets too many requests", "Nothing: the operator waits as long as it is told to. If it stays, look for another program that uses the application.", tenantThrottled()},
 		{50196, "the same request came again and again", "Look for another program that uses the application, and for requests that a proxy repeats.", loop},
 		{90033, "the directory is not available", nothing, unavailable()},
 		{90006, "an external error that may pass", nothing, unavailable()},
@@ -25,5 +25,6 @@ func serviceCodes() []Code {
 		{51005, "the request should go elsewhere for now", nothing + " It does not follow: a credential goes to one host only.", unavailable()},
 		{50000, "the token could not be issued", ticket, unavailable()},
 		{90036, "the directory had an error that does not pass by itself", ticket, unavailable()},
+		{90092, "the directory had an error that does not pass by itself", ticket, unavailable()},
 	}
 }

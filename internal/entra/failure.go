@@ -34,6 +34,8 @@ func verdictOn(err error) (Verdict, error) {
 	switch {
 	case errors.Is(err, errTooLarge), errors.Is(err, errEncoded):
 		return answerInvalid(), err
+	case errors.As(err, &proxy) && wantsLogin(proxy.status):
+		return proxyLogin(), proxy
 	case errors.As(err, &proxy) && proxy.status >= 500:
 		return unreachable(), proxy
 	case errors.As(err, &proxy):
@@ -43,7 +45,22 @@ func verdictOn(err error) (Verdict, error) {
 	case isTLS(err):
 		return tlsRefused(), errors.New("no agreement on TLS")
 	default:
-		return unreachable(), kindOf(err)
+		return onNetwork(err), kindOf(err)
+	}
+}
+
+// onNetwork tells the way to the proxy from the way to the host, and a name that does not
+// exist from one that cannot be looked up now.
+func onNetwork(err error) Verdict {
+	var operation *net.OpError
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &operation) && operation.Op == "proxyconnect":
+		return proxyUnreachable()
+	case errors.As(err, &name) && name.IsNotFound:
+		return unresolved()
+	default:
+		return unreachable()
 	}
 }
 

@@ -31,7 +31,7 @@ func TestFaultsOfTheWire(t *testing.T) {
 		"too large":                 {emulator.Fault{Pad: 1 << 20}, v1alpha1.ReasonAnswerInvalid},
 		"gzip bomb":                 {emulator.Fault{GzipBomb: 1 << 30}, v1alpha1.ReasonAnswerInvalid},
 		"small answer compressed":   {emulator.Fault{GzipBomb: 1}, v1alpha1.ReasonAnswerInvalid},
-		"page instead of a token":   {emulator.Fault{Body: page}, v1alpha1.ReasonAnswerInvalid},
+		"page instead of a token":   {emulator.Fault{Body: page}, v1alpha1.ReasonProxyRefused},
 		"broken JSON":               {emulator.Fault{Body: `{"access_token":"` + canary}, v1alpha1.ReasonAnswerInvalid},
 		"empty object":              {emulator.Fault{Body: `{}`}, v1alpha1.ReasonAnswerInvalid},
 		"block page":                {emulator.Fault{Status: 403, Body: page}, v1alpha1.ReasonProxyRefused},

@@ -223,12 +223,13 @@ func proxyTo(t *testing.T, address string, asked func(host string)) *url.URL {
 			return
 		}
 		w.WriteHeader(http.StatusOK)
-		here, _, err := http.NewResponseController(w).Hijack()
+		// The client may have sent the first of its bytes before the connection is ours.
+		here, sent, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			_ = there.Close()
 			return
 		}
-		go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
+		go func() { _, _ = io.Copy(there, sent); _ = there.Close() }()
 		_, _ = io.Copy(here, there)
 		_ = here.Close()
 	})
@@ -245,8 +246,8 @@ func proxyThat(t *testing.T, handle http.HandlerFunc) *url.URL {
 	return u
 }
 
-// signingCertificate is one for client assertions, with its key, as PEM.
-func signingCertificate(t *testing.T) (cert *x509.Certificate, certPEM, keyPEM []byte) {
+// signingCertificate is one for client assertions that ends after so long, with its key, as PEM.
+func signingCertificate(t *testing.T, life time.Duration) (cert *x509.Certificate, certPEM, keyPEM []byte) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -254,7 +255,7 @@ func signingCertificate(t *testing.T) (cert *x509.Certificate, certPEM, keyPEM [
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "partner"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(life),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

@@ -143,12 +143,23 @@ func (h *Health) Reconsider(app string) {
 	h.signal()
 }
 
-// Forget drops a tenant that is no more.
-func (h *Health) Forget(key types.NamespacedName) {
+// Withdraw takes out a tenant that waits or was called and wants nothing any more.
+func (h *Health) Withdraw(key types.NamespacedName) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, at := range h.hosts {
-		at.forget(key)
+		at.withdraw(key)
+	}
+	h.signal()
+}
+
+// Forget drops a tenant that is no more.
+func (h *Health) Forget(key types.NamespacedName) {
+	h.Withdraw(key)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, at := range h.hosts {
+		at.speed.forget(key)
 	}
 }
 

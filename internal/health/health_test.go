@@ -458,3 +458,20 @@ func TestNobodyIsLost(t *testing.T) {
 		}
 	}
 }
+
+func TestEnter_WhoLooksAgainKeepsItsPlace(t *testing.T) {
+	d := newDesk(t, 1, 64)
+	d.ask(d.visitor("soc", 0))
+	for range 1000 {
+		d.waits(d.visitor("soc", 1))
+		d.waits(d.visitor("soc", 2))
+	}
+	d.pass(1100 * time.Millisecond)
+	d.expectCalled("soc/tenant-001")
+	d.Withdraw(d.visitor("soc", 1).Key)
+	d.pass(1100 * time.Millisecond)
+	d.expectCalled("soc/tenant-002")
+	if got := d.Of(login).Waiting; got != 0 {
+		t.Errorf("waiting: %d, want none", got)
+	}
+}

@@ -44,13 +44,19 @@ func (at *host) enter(v Visitor, now time.Time) (Turn, *Hold) {
 		}
 		at.pace.giveBack() // meanwhile its credentials came to be refused
 	}
-	at.leaveRooms(v.Key)
-	if turn := at.admit(v, now); turn != nil {
-		at.taken[v.Key] = turn
-		return *turn, nil
+	own := at.roomFor(v)
+	turn := at.admit(v, now)
+	for _, r := range at.rooms() {
+		if r != own || turn != nil {
+			r.remove(v.Key)
+		}
 	}
-	at.roomFor(v).push(v)
-	return Turn{}, at.hold(v)
+	if turn == nil {
+		own.push(v)
+		return Turn{}, at.hold(v)
+	}
+	at.taken[v.Key] = turn
+	return *turn, nil
 }
 
 // admit gives a turn at once, if nobody who waits is passed over.
@@ -58,11 +64,11 @@ func (at *host) admit(v Visitor, now time.Time) *Turn {
 	turn := &Turn{visitor: v, since: now, slow: at.speed.isSlow(v.Key)}
 	refused := at.refusing(v)
 	switch {
-	case refused != nil && (refused.held.len() > 0 || !refused.mayProbe(now)):
+	case refused != nil && (refused.held.othersThan(v.Key) || !refused.mayProbe(now)):
 		return nil
-	case at.breaker.isOpen() && (at.waiting() > 0 || !at.breaker.mayProbe(now)):
+	case at.breaker.isOpen() && (at.othersWait(v.Key) || !at.breaker.mayProbe(now)):
 		return nil
-	case turn.slow && at.slowOut() >= at.places, at.ready.len() > 0 && refused == nil:
+	case turn.slow && at.slowOut() >= at.places, at.ready.othersThan(v.Key) && refused == nil:
 		return nil
 	case !at.pace.take(now):
 		return nil
@@ -182,17 +188,13 @@ func (at *host) release(t Turn) {
 	}
 }
 
-func (at *host) forget(key types.NamespacedName) {
-	at.leaveRooms(key)
-	at.speed.forget(key)
-	if turn := at.called[key]; turn != nil {
-		at.release(*turn)
-	}
-}
-
-func (at *host) leaveRooms(key types.NamespacedName) {
+// withdraw is for a tenant that wants nothing any more.
+func (at *host) withdraw(key types.NamespacedName) {
 	for _, r := range at.rooms() {
 		r.remove(key)
+	}
+	if turn := at.called[key]; turn != nil {
+		at.release(*turn)
 	}
 }
 
@@ -210,6 +212,15 @@ func (at *host) waiting() int {
 		n += r.len()
 	}
 	return n
+}
+
+func (at *host) othersWait(key types.NamespacedName) bool {
+	for _, r := range at.rooms() {
+		if r.othersThan(key) {
+			return true
+		}
+	}
+	return false
 }
 
 // slowOut is how many of the slow ask now, or were called to.

@@ -33,8 +33,17 @@ func newRoom() *room {
 
 func (r *room) len() int { return len(r.waiting) }
 
-// push lets a visitor wait. One that waits already is taken anew: its urgency may have risen.
+// othersThan tells whether anybody else waits.
+func (r *room) othersThan(key types.NamespacedName) bool {
+	return len(r.waiting) > 1 || len(r.waiting) == 1 && r.waiting[key] == nil
+}
+
+// push lets a visitor wait. One that waits already keeps its place unless its urgency changed.
 func (r *room) push(v Visitor) {
+	if w := r.waiting[v.Key]; w != nil && w.Class == v.Class && w.ExpiresAt.Equal(v.ExpiresAt) {
+		w.Visitor = v
+		return
+	}
 	r.remove(v.Key)
 	w := &waiter{Visitor: v}
 	r.waiting[v.Key] = w

@@ -72,6 +72,11 @@ type Fault struct {
 	TraceID string
 	// MissingRoles and GrantedRoles are set when roles are the matter.
 	MissingRoles, GrantedRoles []string
+	// InMany is what this failure means when many customers of one application meet it: that the
+	// platform team must act, and how. It is nil where numbers change nothing, and where Scope
+	// says as much already. It names no customer, so that two failures are the same one if
+	// Reason and Message of their InMany are. Faults share it: nobody may change it.
+	InMany *Fault
 	// Cause is for the log. It must already be free of secrets.
 	Cause error
 }

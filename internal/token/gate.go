@@ -143,6 +143,7 @@ func (w Want) checkRoles(c Claims) *Fault {
 			Reason: v1alpha1.ReasonRolesMissing, Actor: ActorCustomer, Cure: ByPoll,
 			Message:      missingRolesMessage(w.TenantID, missing),
 			MissingRoles: missing, GrantedRoles: c.Roles,
+			InMany: w.missingInMany(missing),
 		}
 	}
 	if beyond := w.beyondCeilings(c); len(beyond) > 0 {
@@ -162,6 +163,20 @@ func missingRolesMessage(tenantID string, missing []string) string {
 	}
 	return fmt.Sprintf("The token lacks %s. An administrator of tenant %s must open status.consentURL and accept, after the platform team added the permissions to the application.",
 		listed(missing), tenantID)
+}
+
+// missingInMany speaks of the registration: what the very same roles are missing for in many
+// customers is most likely not in it.
+func (w Want) missingInMany(missing []string) *Fault {
+	seen, wanted := "carry no application role", "application permissions"
+	if len(missing) > 0 {
+		seen, wanted = "lack "+listed(slices.Sorted(slices.Values(missing))), "these application permissions"
+	}
+	return &Fault{
+		Reason: v1alpha1.ReasonAppMisconfigured, Actor: ActorPlatform, Cure: ByPoll, Scope: ScopeApp,
+		Message: fmt.Sprintf("The tokens of several tenants %s. The platform team must check that the registration of application %s asks for %s of %s, then ask the customers to consent again.",
+			seen, w.ClientID, wanted, w.Resource),
+	}
 }
 
 // listed names roles, as many as a message has room for: the API bounds messages, and all

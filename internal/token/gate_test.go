@@ -217,6 +217,48 @@ func TestGate_ListsRolesBesideTheMessage(t *testing.T) {
 	}
 }
 
+// What one customer has to consent to, many customers cannot all have forgotten.
+func TestGate_SaysWhatMissingRolesMeanInManyCustomers(t *testing.T) {
+	const (
+		without = "The tokens of several tenants carry no application role. The platform team must check that the registration of application " +
+			clientID + " asks for application permissions of " + resource + ", then ask the customers to consent again."
+		lacking = "The tokens of several tenants lack A.Read.All, Z.Read.All. The platform team must check that the registration of application " +
+			clientID + " asks for these application permissions of " + resource + ", then ask the customers to consent again."
+	)
+	of := func(tenant string, changes map[string]any, required ...string) *token.Fault {
+		w := want()
+		w.TenantID, w.RequiredRoles = tenant, required
+		changes["tid"] = tenant
+		_, fault := gate().Check(w, answer(t, changes))
+		if fault == nil || fault.InMany == nil {
+			t.Fatalf("tenant %s: %+v", tenant, fault)
+		}
+		return fault.InMany
+	}
+	const other = "44444444-4444-4444-4444-444444444444"
+	for name, row := range map[string]struct {
+		many *token.Fault
+		says string
+	}{
+		"no role and none required": {of(tenantID, map[string]any{"roles": nil}), without},
+		"of another customer":       {of(other, map[string]any{"roles": nil}), without},
+		"two roles":                 {of(tenantID, map[string]any{}, "Z.Read.All", "A.Read.All", "Incident.Read.All"), lacking},
+		"in another order":          {of(other, map[string]any{}, "A.Read.All", "Z.Read.All"), lacking},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if row.many.Message != row.says {
+				t.Errorf("got  %s\nwant %s", row.many.Message, row.says)
+			}
+			if row.many.Reason != "AppMisconfigured" || row.many.Actor != "platform team" || row.many.Cure != token.ByPoll || row.many.Scope != token.ScopeApp {
+				t.Errorf("%+v", row.many)
+			}
+		})
+	}
+	if _, fault := gate().Check(want(), answer(t, map[string]any{"tid": "x"})); fault.InMany != nil {
+		t.Errorf("a token of another tenant is nobody's to mend: %+v", fault.InMany)
+	}
+}
+
 // The API takes messages of up to 1024 characters: a longer one would stop the status.
 func TestGate_MessagesStayShortWhateverTheRoles(t *testing.T) {
 	var many []string
@@ -226,7 +268,7 @@ func TestGate_MessagesStayShortWhateverTheRoles(t *testing.T) {
 	w := want()
 	w.RequiredRoles = many[:32]
 	fault := refused(t, gate(), w, answer(t, nil), "RolesMissing", " and 23 more. An administrator")
-	if len(fault.Message) > 1024 || len(fault.MissingRoles) != 32 {
+	if len(fault.Message) > 1024 || len(fault.InMany.Message) > 1024 || len(fault.MissingRoles) != 32 {
 		t.Errorf("%d characters, %d roles", len(fault.Message), len(fault.MissingRoles))
 	}
 	w = want()

@@ -183,10 +183,11 @@ func bulky(name, reason string, always bool, fault entra.Fault) row {
 			sc.pass(2 * time.Second) // the start is over
 			sc.resetPeak()
 			before := sc.resident()
-			sc.entra.Inject(sc.tenantIDs[0], fault, 1)
+			sc.entra.Inject(sc.tenantIDs[0], fault, 0)
 			sc.refresh(0)
 			sc.within(20*time.Second, "the answer is given up", func() bool { return sc.failure(0) != nil })
 			sc.fails(0, reason)
+			sc.entra.Clear(sc.tenantIDs[0])
 			grown := sc.resident() - before
 			sc.t.Logf("memory grew by %d KiB", grown>>10)
 			if grown > 10<<20 {

@@ -60,6 +60,7 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	known.handled = out.handled
 	out.leftover = r.sweepSpare(ctx, seen, out.results)
 	r.withdraw(key, known, out)
+	r.hear(seen, out)
 	out.quiet = known.quiet || out.failsWithOthers()
 	known.quiet = out.failsWithOthers()
 	r.memory.setFailing(known, out.failing())

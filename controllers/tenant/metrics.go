@@ -3,6 +3,7 @@ package tenant
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -13,6 +14,8 @@ type Metrics struct {
 	writes   prometheus.Counter
 	overdue  prometheus.Gauge
 	soonest  prometheus.Gauge
+	hosts    *prometheus.GaugeVec
+	waiting  *prometheus.GaugeVec
 }
 
 // NewMetrics registers the counters.
@@ -34,8 +37,16 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Name: "defender_tenant_token_min_remaining_seconds",
 			Help: "Remaining life of the valid token that ends first, as the last sweep found it; +Inf without any.",
 		}),
+		hosts: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "defender_tenant_login_host_up",
+			Help: "1 while a login host answers, 0 while the operator holds requests back because it does not or asked for fewer.",
+		}, []string{"host"}),
+		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "defender_tenant_waiting",
+			Help: "DefenderTenants that wait for their turn to ask a login host, as the last sweep found them.",
+		}, []string{"host"}),
 	}
-	registry.MustRegister(m.requests, m.writes, m.overdue, m.soonest)
+	registry.MustRegister(m.requests, m.writes, m.overdue, m.soonest, m.hosts, m.waiting)
 	return m
 }
 
@@ -48,6 +59,19 @@ func (m *Metrics) requested(fault *token.Fault) {
 		outcome = fault.Reason
 	}
 	m.requests.WithLabelValues(outcome).Inc()
+}
+
+// stands tells how a login host stands.
+func (m *Metrics) stands(host string, standing health.Standing) {
+	if m == nil || !standing.Known {
+		return
+	}
+	up := 1.0
+	if standing.Fault != nil {
+		up = 0
+	}
+	m.hosts.WithLabelValues(host).Set(up)
+	m.waiting.WithLabelValues(host).Set(float64(standing.Waiting))
 }
 
 func (m *Metrics) wrote() {

@@ -102,6 +102,9 @@ func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
 		}
 	})
 	r.Metrics.swept(overdue, soonest)
+	for _, host := range r.Catalog.Hosts() {
+		r.Metrics.stands(host, r.Health.Of(host))
+	}
 }
 
 // late tells whether a renewal or an end is overdue. The annotation says when it was

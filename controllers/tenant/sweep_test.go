@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -120,7 +121,7 @@ func TestSweep_WakesWhatIsOverdueAndCountsIt(t *testing.T) {
 	r := &Reconciler{
 		Client:  fake.NewClientBuilder().WithScheme(withTenants(t)).WithObjects(objects...).WithStatusSubresource().Build(),
 		Clock:   clocktesting.NewFakeClock(after(time.Hour)),
-		Metrics: NewMetrics(registry),
+		Metrics: NewMetrics(registry), Health: health.New(health.Options{RequestsPerSecond: 50, Workers: 64}),
 	}
 	q := &sweptQueue{}
 	newSweep(r).round(t.Context(), q, after(time.Hour))
@@ -189,7 +190,7 @@ func TestMetrics_CountByOutcome(t *testing.T) {
 // TestSweep_RunsEveryHalfMinuteOnTheOperatorsClock until the controller stops.
 func TestSweep_RunsEveryHalfMinuteOnTheOperatorsClock(t *testing.T) {
 	clk := clocktesting.NewFakeClock(noon())
-	s := newSweep(&Reconciler{Client: fake.NewClientBuilder().WithScheme(withTenants(t)).Build(), Clock: clk})
+	s := newSweep(&Reconciler{Client: fake.NewClientBuilder().WithScheme(withTenants(t)).Build(), Clock: clk, Health: health.New(health.Options{RequestsPerSecond: 50, Workers: 64})})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	if err := s.start(ctx, &sweptQueue{}); err != nil {

@@ -62,6 +62,26 @@ func (r *Reconciler) visitor(seen *observed, s slot, now time.Time) health.Visit
 	return v
 }
 
+// hear tells how each token fares to whoever finds out what many tenants have in common.
+func (r *Reconciler) hear(seen *observed, out outcome) {
+	if seen.app == nil {
+		return
+	}
+	for _, res := range out.results {
+		if res.queued {
+			continue // it has no news
+		}
+		v := health.Voice{
+			Key: client.ObjectKeyFromObject(seen.tenant), App: seen.app.Name, Resource: res.slot.target.Resource,
+			Served: seen.asker.Served, Fault: res.fault,
+		}
+		if h := res.held; h != nil && h.HasToken && h.ClientID == seen.app.Spec.ClientID {
+			v.IssuedAt = h.life.IssuedAt
+		}
+		r.Health.Hear(v, r.Clock.Now())
+	}
+}
+
 func noTurnYet() *token.Fault {
 	return &token.Fault{
 		Reason: v1alpha1.ReasonThrottled, Actor: token.ActorNobody, Cure: token.ByRetry, Scope: token.ScopeHost, Shared: true,

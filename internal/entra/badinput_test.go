@@ -99,40 +99,74 @@ func TestEachRefusedCredentialNamesWhatMendsIt(t *testing.T) {
 		compare   = "The platform team must compare issuer, subject and audience, letter by letter."
 	)
 	checkMistakes(t, token.ScopeCredential, map[string]mistake{
-		"wrong secret": {storing("somebody-elses"), "CredentialRefused", 7000215,
-			"Entra ID refuses the client secret of application " + testApp + ". The platform team must store the value of a secret that is valid, not its ID."},
-		"ID of a secret that got past the check": {storing("5f0c1f7e-58d8-4b5c-9d0a-2f6c0f8f7a11"), "CredentialRefused", 7000215,
-			"Entra ID refuses the client secret of application " + testApp + ". The platform team must store the value of a secret that is valid, not its ID."},
-		"expired secret": {storing("the-one-of-last-year"), "CredentialRefused", 7000222,
-			"The client secret of application " + testApp + " has expired. The platform team must make a new one and store its value."},
-		"certificate that is not registered": {signing(time.Hour, 0, false), "CredentialRefused", 700027,
-			"Entra ID finds no key that fits the assertion of application " + testApp + ". The platform team must register the certificate that the DefenderApp uses; for workloadIdentity, it must publish the current keys of the cluster's issuer."},
-		"expired certificate": {signing(-time.Minute, 0, true), "CredentialRefused", 700027,
-			"The certificate of application " + testApp + " has expired. The platform team must make a new one, register it and store it with its key."},
-		"certificate that has expired by Entra ID's clock, and not yet by ours": {signing(time.Minute, 2*time.Minute, true), "CredentialRefused", 700027,
-			"The certificate of application " + testApp + " has expired. The platform team must make a new one, register it and store it with its key."},
-		"clock of ours an hour behind": {signing(24*time.Hour, time.Hour, true), "ClockSkew", 700024,
-			"Entra ID finds the assertion of application " + testApp + " outside of its time, because the clock of the operator's node is wrong by more than five minutes. The platform team must set that clock."},
-		"clock of ours half an hour ahead": {signing(24*time.Hour, -30*time.Minute, true), "ClockSkew", 700024,
-			"Entra ID finds the assertion of application " + testApp + " outside of its time, because the clock of the operator's node is wrong by more than five minutes. The platform team must set that clock."},
-		"old service-account token": {answering(700024), "CredentialRefused", 700024,
-			"Entra ID finds the assertion of application " + testApp + " outside of its time. The platform team must check that the operator's service-account token is renewed, and the clock of the operator's node."},
-		"federated subject": {answering(700213), "CredentialRefused", 700213,
-			federated + "has the subject of the operator's service-account token. The platform team must enter system:serviceaccount:NAMESPACE:NAME of the operator there."},
-		"federated subject in another case": {answering(7002138), "CredentialRefused", 7002138,
-			"A federated credential of application " + testApp + " has the subject of the operator's service-account token, but in other upper and lower case. The platform team must correct it letter by letter."},
-		"federated issuer": {answering(700211), "CredentialRefused", 700211,
-			federated + "has the issuer of the operator's service-account token. The platform team must enter the issuer URL of this cluster there, letter by letter."},
-		"federated audience": {answering(700212), "CredentialRefused", 700212,
-			federated + "has the audience of the operator's service-account token. The platform team must give the projected token and the federated credential the same audience, that of the cloud."},
-		"something about the federated credential": {answering(70021), "CredentialRefused", 70021,
-			federated + "matches the operator's service-account token. " + compare},
-		"no federated credential": {answering(70025), "CredentialRefused", 70025,
-			"Application " + testApp + " has no federated credential. The platform team must add one with the issuer, subject and audience of the operator's service-account token."},
-		"issuer that Entra ID cannot read": {answering(90061), "CredentialRefused", 90061,
-			"Entra ID cannot read the keys of the cluster's issuer, so that it cannot check the service-account token for application " + testApp + ". The platform team must make the issuer's /.well-known/openid-configuration and its keys readable from the internet."},
-		"issuer that the home tenant does not allow": {answering(700238), "CredentialRefused", 700238,
-			"A policy of the home tenant of application " + testApp + " does not allow federated credentials of this issuer. The platform team must have the issuer allowed there, or use another kind of credential."},
+		"wrong secret": {
+			storing("somebody-elses"), "CredentialRefused", 7000215,
+			"Entra ID refuses the client secret of application " + testApp + ". The platform team must store the value of a secret that is valid, not its ID.",
+		},
+		"ID of a secret that got past the check": {
+			storing("5f0c1f7e-58d8-4b5c-9d0a-2f6c0f8f7a11"), "CredentialRefused", 7000215,
+			"Entra ID refuses the client secret of application " + testApp + ". The platform team must store the value of a secret that is valid, not its ID.",
+		},
+		"expired secret": {
+			storing("the-one-of-last-year"), "CredentialRefused", 7000222,
+			"The client secret of application " + testApp + " has expired. The platform team must make a new one and store its value.",
+		},
+		"certificate that is not registered": {
+			signing(time.Hour, 0, false), "CredentialRefused", 700027,
+			"Entra ID finds no key that fits the assertion of application " + testApp + ". The platform team must register the certificate that the DefenderApp uses; for workloadIdentity, it must publish the current keys of the cluster's issuer.",
+		},
+		"expired certificate": {
+			signing(-time.Minute, 0, true), "CredentialRefused", 700027,
+			"The certificate of application " + testApp + " has expired. The platform team must make a new one, register it and store it with its key.",
+		},
+		"certificate that has expired by Entra ID's clock, and not yet by ours": {
+			signing(time.Minute, 2*time.Minute, true), "CredentialRefused", 700027,
+			"The certificate of application " + testApp + " has expired. The platform team must make a new one, register it and store it with its key.",
+		},
+		"clock of ours an hour behind": {
+			signing(24*time.Hour, time.Hour, true), "ClockSkew", 700024,
+			"Entra ID finds the assertion of application " + testApp + " outside of its time, because the clock of the operator's node is wrong by more than five minutes. The platform team must set that clock.",
+		},
+		"clock of ours half an hour ahead": {
+			signing(24*time.Hour, -30*time.Minute, true), "ClockSkew", 700024,
+			"Entra ID finds the assertion of application " + testApp + " outside of its time, because the clock of the operator's node is wrong by more than five minutes. The platform team must set that clock.",
+		},
+		"old service-account token": {
+			answering(700024), "CredentialRefused", 700024,
+			"Entra ID finds the assertion of application " + testApp + " outside of its time. The platform team must check that the operator's service-account token is renewed, and the clock of the operator's node.",
+		},
+		"federated subject": {
+			answering(700213), "CredentialRefused", 700213,
+			federated + "has the subject of the operator's service-account token. The platform team must enter system:serviceaccount:NAMESPACE:NAME of the operator there.",
+		},
+		"federated subject in another case": {
+			answering(7002138), "CredentialRefused", 7002138,
+			"A federated credential of application " + testApp + " has the subject of the operator's service-account token, but in other upper and lower case. The platform team must correct it letter by letter.",
+		},
+		"federated issuer": {
+			answering(700211), "CredentialRefused", 700211,
+			federated + "has the issuer of the operator's service-account token. The platform team must enter the issuer URL of this cluster there, letter by letter.",
+		},
+		"federated audience": {
+			answering(700212), "CredentialRefused", 700212,
+			federated + "has the audience of the operator's service-account token. The platform team must give the projected token and the federated credential the same audience, that of the cloud.",
+		},
+		"something about the federated credential": {
+			answering(70021), "CredentialRefused", 70021,
+			federated + "matches the operator's service-account token. " + compare,
+		},
+		"no federated credential": {
+			answering(70025), "CredentialRefused", 70025,
+			"Application " + testApp + " has no federated credential. The platform team must add one with the issuer, subject and audience of the operator's service-account token.",
+		},
+		"issuer that Entra ID cannot read": {
+			answering(90061), "CredentialRefused", 90061,
+			"Entra ID cannot read the keys of the cluster's issuer, so that it cannot check the service-account token for application " + testApp + ". The platform team must make the issuer's /.well-known/openid-configuration and its keys readable from the internet.",
+		},
+		"issuer that the home tenant does not allow": {
+			answering(700238), "CredentialRefused", 700238,
+			"A policy of the home tenant of application " + testApp + " does not allow federated credentials of this issuer. The platform team must have the issuer allowed there, or use another kind of credential.",
+		},
 	})
 }
 
@@ -194,33 +228,57 @@ func TestEachMistakeOfTheNetworkNamesWhatMendsIt(t *testing.T) {
 		return func(*testing.T) *url.URL { return &url.URL{Scheme: "http", Host: address} }
 	}
 	checkMistakes(t, token.ScopeHost, map[string]mistake{
-		"proxy wants a login": {through(refusing(407), known.pem), "ProxyRefused", 0,
-			"A proxy between the operator and HOST wants a login. The platform team must put its user and password into HTTPS_PROXY, or let the operator through without."},
-		"proxy forbids the host": {through(refusing(403), known.pem), "ProxyRefused", 0,
-			"A proxy between the operator and HOST refuses. The platform team must allow HOST there."},
-		"proxy cannot reach the host": {through(refusing(502), known.pem), "EntraUnavailable", 0,
-			"HOST cannot be reached, or does not answer in time. The operator tries again; if other hosts can be reached, the platform team checks network policies, firewall and proxy."},
-		"proxy is down": {through(at("127.0.0.1:1"), known.pem), "EntraUnavailable", 0,
-			"The proxy on the way to HOST cannot be reached. The operator tries again; if it stays, the platform team checks the proxy, and its address in HTTPS_PROXY."},
-		"block page with status 200": {through(intercepting(known, login, 200), known.pem), "ProxyRefused", 0,
-			"A web page comes in place of an answer of HOST, most likely the block or login page of a proxy. The platform team must allow HOST there."},
-		"block page with status 403": {through(intercepting(known, login, 403), known.pem), "ProxyRefused", 0,
-			"A proxy between the operator and HOST refuses. The platform team must allow HOST there."},
-		"proxy opens TLS and is not trusted": {through(intercepting(unknown, login, 200), known.pem), "TLSUntrusted", 0,
-			"The certificate presented for HOST was issued by \"Corp Proxy CA\", which is not trusted. If that is the platform's own proxy, the platform team must give its CA certificate to the operator with --ca-bundle."},
-		"certificate for another host": {through(intercepting(known, "proxy.example", 200), known.pem), "TLSUntrusted", 0,
-			"The certificate presented for HOST, issued by \"Known CA\", is for another host. The platform team must look for what answers in its place; --ca-bundle does not help here."},
-		"TLS 1.1": {through(intercepting(known, login, 200, old), known.pem), "TLSUntrusted", 0,
-			"What answers for HOST does not offer TLS 1.2 or newer. The platform team must look for a proxy that opens the connection, and let it speak TLS 1.2."},
-		"nobody listens": {func(t *testing.T) (*Client, token.Request) {
-			t.Helper()
-			return clientAt(t, "https://127.0.0.1:1", known.pem), ask(t)
-		}, "EntraUnavailable", 0,
-			"HOST cannot be reached, or does not answer in time. The operator tries again; if other hosts can be reached, the platform team checks network policies, firewall and proxy."},
-		"the name does not resolve": {resolving(rcodeNoSuchName, known.pem), "EntraUnavailable", 0,
-			"The name HOST does not resolve. The operator tries again; if it stays, the platform team checks the cluster's DNS, and whether the operator needs a proxy (HTTPS_PROXY)."},
-		"the name cannot be looked up now": {resolving(rcodeFailure, known.pem), "EntraUnavailable", 0,
-			"HOST cannot be reached, or does not answer in time. The operator tries again; if other hosts can be reached, the platform team checks network policies, firewall and proxy."},
+		"proxy wants a login": {
+			through(refusing(407), known.pem), "ProxyRefused", 0,
+			"A proxy between the operator and HOST wants a login. The platform team must put its user and password into HTTPS_PROXY, or let the operator through without.",
+		},
+		"proxy forbids the host": {
+			through(refusing(403), known.pem), "ProxyRefused", 0,
+			"A proxy between the operator and HOST refuses. The platform team must allow HOST there.",
+		},
+		"proxy cannot reach the host": {
+			through(refusing(502), known.pem), "EntraUnavailable", 0,
+			"HOST cannot be reached, or does not answer in time. The operator tries again; if other hosts can be reached, the platform team checks network policies, firewall and proxy.",
+		},
+		"proxy is down": {
+			through(at("127.0.0.1:1"), known.pem), "EntraUnavailable", 0,
+			"The proxy on the way to HOST cannot be reached. The operator tries again; if it stays, the platform team checks the proxy, and its address in HTTPS_PROXY.",
+		},
+		"block page with status 200": {
+			through(intercepting(known, login, 200), known.pem), "ProxyRefused", 0,
+			"A web page comes in place of an answer of HOST, most likely the block or login page of a proxy. The platform team must allow HOST there.",
+		},
+		"block page with status 403": {
+			through(intercepting(known, login, 403), known.pem), "ProxyRefused", 0,
+			"A proxy between the operator and HOST refuses. The platform team must allow HOST there.",
+		},
+		"proxy opens TLS and is not trusted": {
+			through(intercepting(unknown, login, 200), known.pem), "TLSUntrusted", 0,
+			"The certificate presented for HOST was issued by \"Corp Proxy CA\", which is not trusted. If that is the platform's own proxy, the platform team must give its CA certificate to the operator with --ca-bundle.",
+		},
+		"certificate for another host": {
+			through(intercepting(known, "proxy.example", 200), known.pem), "TLSUntrusted", 0,
+			"The certificate presented for HOST, issued by \"Known CA\", is for another host. The platform team must look for what answers in its place; --ca-bundle does not help here.",
+		},
+		"TLS 1.1": {
+			through(intercepting(known, login, 200, old), known.pem), "TLSUntrusted", 0,
+			"What answers for HOST does not offer TLS 1.2 or newer. The platform team must look for a proxy that opens the connection, and let it speak TLS 1.2.",
+		},
+		"nobody listens": {
+			func(t *testing.T) (*Client, token.Request) {
+				t.Helper()
+				return clientAt(t, "https://127.0.0.1:1", known.pem), ask(t)
+			}, "EntraUnavailable", 0,
+			"HOST cannot be reached, or does not answer in time. The operator tries again; if other hosts can be reached, the platform team checks network policies, firewall and proxy.",
+		},
+		"the name does not resolve": {
+			resolving(rcodeNoSuchName, known.pem), "EntraUnavailable", 0,
+			"The name HOST does not resolve. The operator tries again; if it stays, the platform team checks the cluster's DNS, and whether the operator needs a proxy (HTTPS_PROXY).",
+		},
+		"the name cannot be looked up now": {
+			resolving(rcodeFailure, known.pem), "EntraUnavailable", 0,
+			"HOST cannot be reached, or does not answer in time. The operator tries again; if other hosts can be reached, the platform team checks network policies, firewall and proxy.",
+		},
 	})
 }
 

@@ -17,6 +17,9 @@ type Options struct {
 	Workers int
 	// Changed is called with a login host when its standing changes; it may be nil.
 	Changed func(host string)
+	// AppChanged is called with a DefenderApp when a failure of many of its tenants is recognised
+	// as the application's, or is so no more; it may be nil.
+	AppChanged func(app string)
 }
 
 // Visitor is a tenant that wants to ask for one token.
@@ -63,13 +66,14 @@ type Health struct {
 	options Options
 	calls   chan struct{}
 
-	mu    sync.Mutex
-	hosts map[string]*host
+	mu     sync.Mutex
+	hosts  map[string]*host
+	chorus chorus
 }
 
 // New makes a Health in which every host is thought well of.
 func New(o Options) *Health {
-	return &Health{options: o, calls: make(chan struct{}, 1), hosts: map[string]*host{}}
+	return &Health{options: o, calls: make(chan struct{}, 1), hosts: map[string]*host{}, chorus: chorus{parts: map[part]*voices{}}}
 }
 
 // Enter gives a turn, or lets the visitor wait. One that was called gets its turn.
@@ -161,6 +165,7 @@ func (h *Health) Forget(key types.NamespacedName) {
 	for _, at := range h.hosts {
 		at.speed.forget(key)
 	}
+	h.chorus.forget(key)
 }
 
 // Standing is how a login host stands.

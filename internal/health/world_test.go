@@ -21,12 +21,18 @@ type desk struct {
 	t       *testing.T
 	now     time.Time
 	changed []string
+
+	changedApps []string
 }
 
 func newDesk(t *testing.T, limit float64, workers int) *desk {
 	t.Helper()
 	d := &desk{t: t, now: time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)}
-	d.Health = health.New(health.Options{RequestsPerSecond: limit, Workers: workers, Changed: func(host string) { d.changed = append(d.changed, host) }})
+	d.Health = health.New(health.Options{
+		RequestsPerSecond: limit, Workers: workers,
+		Changed:    func(host string) { d.changed = append(d.changed, host) },
+		AppChanged: func(app string) { d.changedApps = append(d.changedApps, app) },
+	})
 	return d
 }
 

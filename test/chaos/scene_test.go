@@ -35,6 +35,8 @@ type row struct {
 	bare time.Duration
 	// earlier allows that a token is replaced by one that ends earlier.
 	earlier bool
+	// errors allows that passes end with an error, because the API server fails or the process is told to stop.
+	errors bool
 	// play brings the fault about, looks at what it does and ends it.
 	play func(*scene)
 }

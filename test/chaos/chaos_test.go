@@ -26,7 +26,7 @@ func TestFaults(t *testing.T) {
 	t.Run("apart", func(t *testing.T) {
 		witnesses := s.witnesses(t)
 		t.Run("rows", func(t *testing.T) {
-			for _, r := range chosen(answerRows(), customerRows(), objectRows()) {
+			for _, r := range chosen(apart()...) {
 				t.Run(r.title(), func(t *testing.T) {
 					t.Parallel()
 					s.perform(t, r)
@@ -35,10 +35,16 @@ func TestFaults(t *testing.T) {
 		})
 		witnesses.judge()
 	})
-	for _, r := range chosen(throttleRows(), outageRows(), networkRows(), crowdRows()) {
+	for _, r := range chosen(inTurn()...) {
 		t.Run(r.title(), func(t *testing.T) { s.perform(t, r) })
 	}
 }
+
+// apart are rows that concern one customer or one application.
+func apart() [][]row { return [][]row{answerRows(), customerRows(), objectRows()} }
+
+// inTurn are rows that concern everybody.
+func inTurn() [][]row { return [][]row{throttleRows(), outageRows(), networkRows(), crowdRows()} }
 
 func (r row) title() string { return r.matrix + "_" + strings.ReplaceAll(r.name, " ", "_") }
 

@@ -35,19 +35,19 @@ func customerRows() []row {
 // are told so at once are taken for everybody.
 func throttleRows() []row {
 	return []row{
-		throttled("seconds", func() string { return "8" }, 8*time.Second, true),
-		throttled("a date", func() string { return time.Now().Add(10 * time.Second).UTC().Format(http.TimeFormat) }, 8*time.Second, false),
-		throttled("zero", func() string { return "0" }, time.Second, false),
-		throttled("nonsense", func() string { return "soon, I hope" }, 4*time.Second, false),
-		absurdlyThrottled("1e20 seconds", strings.Repeat("9", 20)),
-		absurdlyThrottled("a date in the year 9999", "Fri, 31 Dec 9999 23:59:59 GMT"),
+		throttled("throttled for seconds", func() string { return "8" }, 8*time.Second, true),
+		throttled("throttled until a date", func() string { return time.Now().Add(10 * time.Second).UTC().Format(http.TimeFormat) }, 8*time.Second, false),
+		throttled("throttled for zero seconds", func() string { return "0" }, time.Second, false),
+		throttled("throttled for nonsense", func() string { return "soon, I hope" }, 4*time.Second, false),
+		absurdlyThrottled("throttled for 1e20 seconds", strings.Repeat("9", 20)),
+		absurdlyThrottled("throttled until the year 9999", "Fri, 31 Dec 9999 23:59:59 GMT"),
 	}
 }
 
 // throttled is one customer who is told to wait, and another one of the same application who is not.
 func throttled(name string, retryAfter func() string, least time.Duration, always bool) row {
 	return row{
-		matrix: "5", name: "throttled, wait in " + name, always: always, tenants: 2, budget: 6,
+		matrix: "5", name: name, always: always, tenants: 2, budget: 6,
 		play: func(sc *scene) {
 			sc.entra.Inject(sc.tenantIDs[0], entra.Fault{Code: 90055, RetryAfter: retryAfter()}, 1)
 			sc.refresh(0)
@@ -66,7 +66,7 @@ func throttled(name string, retryAfter func() string, least time.Duration, alway
 // a person can cut short.
 func absurdlyThrottled(name, retryAfter string) row {
 	return row{
-		matrix: "5", name: "throttled, wait for " + name, budget: 2,
+		matrix: "5", name: name, budget: 2,
 		play: func(sc *scene) {
 			sc.entra.Inject(sc.tenantIDs[0], entra.Fault{Code: 90055, RetryAfter: retryAfter}, 1)
 			sc.refresh(0)

@@ -72,7 +72,7 @@ func oauthErrors() []Situation {
 		{"access_denied", blockedByPolicy()},
 		{"interaction_required", blockedByPolicy()},
 		{"invalid_tenant", tenantNotFound()},
-		{"invalid_instance", appMisconfigured()},
+		{"invalid_instance", hostUnknown()},
 		{"invalid_scope", resourceWrong()},
 		{"invalid_request", requestMalformed()},
 		{"unsupported_grant_type", requestMalformed()},

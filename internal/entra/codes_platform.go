@@ -71,7 +71,7 @@ func registrationCodes() []Code {
 		{700025, "the application is public and must not use a credential", "Turn off \"Allow public client flows\", or use another registration.", publicClient()},
 		{700038, "the client ID is no application ID", clientID, clientIDWrong()},
 		{65002, "the client ID is that of an application of Microsoft", clientID, clientIDWrong()},
-		{50049, "Entra ID does not know the login host", "Check the operator's flag for the login host.", appMisconfigured()},
+		{50049, "Entra ID does not know the login host", "Check the operator's flag --authority-url.", hostUnknown()},
 		{500021, "a proxy allows sign-in to some tenants only, and not to this one", "Add the tenant to the proxy's tenant restrictions.", tenantRestricted()},
 		{500022, "a proxy allows sign-in to some tenants only, and not to this one", "Add the tenant to the proxy's tenant restrictions.", tenantRestricted()},
 		{50002, "a proxy allows sign-in to some tenants only, and not to this one", "Add the tenant to the proxy's tenant restrictions.", tenantRestricted()},

@@ -45,7 +45,7 @@ func proxyUnreachable() Verdict {
 
 func unknownRefusal() Verdict {
 	return wait(v1alpha1.ReasonEntraUnavailable,
-		"Entra ID refuses the request for tenant {tenant} with an error that the operator does not know. The operator tries again; if it stays, the platform team looks the error code up.")
+		"Entra ID refuses the request for tenant {tenant} with an error that the operator does not know. The operator tries again; if it stays, the platform team looks failure.code of status.tokens up at https://login.microsoftonline.com/error.")
 }
 
 func answerInvalid() Verdict {

@@ -107,8 +107,8 @@ func misconfigured(message string) Verdict {
 	return platform(v1alpha1.ReasonAppMisconfigured, message).of(token.ScopeApp)
 }
 
-func appMisconfigured() Verdict {
-	return misconfigured("The registration of application {client} does not fit the request. The platform team must correct it; docs/errors.md explains the error code.")
+func hostUnknown() Verdict {
+	return misconfigured("Entra ID does not know the login host {host}. The platform team must correct or remove the operator's flag --authority-url.")
 }
 
 func permissionsWrong() Verdict {

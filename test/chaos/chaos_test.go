@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"flag"
 	"os"
 	"strings"
@@ -61,9 +62,28 @@ func chosen(tables ...[]row) []row {
 	return rows
 }
 
-// witnesses are customers whom no fault of another one may concern. Their tokens are short, so that many
-// are renewed meanwhile.
+// witnesses are customers whom no fault of another one may concern. Each second one of them asks for a
+// refresh: failures of others that come between two good answers are never taken for an outage.
 func (s *stage) witnesses(t *testing.T) *scene {
 	t.Helper()
-	return s.set(t, row{name: "witnesses", tenants: 8, life: 20 * time.Second, budget: 1000})
+	sc := s.set(t, row{name: "witnesses", tenants: 16, life: 40 * time.Second, budget: 10_000})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if err := sc.wish(ctx, i%len(sc.tenantIDs)); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+	return sc
 }

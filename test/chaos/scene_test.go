@@ -152,6 +152,9 @@ func (sc *scene) bytes(object client.Object) string {
 // strike takes the scene down, so that it costs the next ones nothing.
 func (sc *scene) strike() {
 	ctx := context.WithoutCancel(sc.t.Context())
+	for _, finding := range sc.prober.found(sc.namespace) { // also when the row came to no end
+		sc.t.Error(finding)
+	}
 	if sc.t.Failed() {
 		sc.t.Logf("the operator's log of %s:\n%s", sc.namespace, sc.operator.log.tail(sc.namespace))
 	}

@@ -48,7 +48,7 @@ func (p *webProxy) behave(connect func(http.ResponseWriter, *http.Request)) {
 
 // permit lets the operator through to the emulator.
 func (p *webProxy) permit() {
-	p.behave(func(w http.ResponseWriter, r *http.Request) {
+	p.behave(func(w http.ResponseWriter, _ *http.Request) {
 		target, err := url.Parse(p.sc.entra.URL())
 		if err != nil {
 			panic(err)

@@ -27,6 +27,7 @@ const (
 // +kubebuilder:printcolumn:name="Client ID",type=string,JSONPath=`.spec.clientID`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="CredentialAccepted")].status`
+// +kubebuilder:printcolumn:name="Reachable",type=string,JSONPath=`.status.conditions[?(@.type=="EntraReachable")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -105,7 +106,7 @@ type DefenderAppStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, CredentialAccepted, CredentialExpiring and Stalled.
+	// conditions are Ready, CredentialAccepted, CredentialExpiring, EntraReachable and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

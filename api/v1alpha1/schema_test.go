@@ -56,7 +56,7 @@ func TestSchema_Columns(t *testing.T) {
 			"0 string Tenant", "0 string Ready", "0 string Consent", "0 string Expires", "0 string Refresh", "0 string Reason",
 			"1 string App", "1 string Missing roles", "1 string Secrets", "0 date Age",
 		},
-		"DefenderApp":   {"0 string Client ID", "0 string Ready", "0 string Accepted", "0 string Reason", "1 boolean Suspended", "0 date Age"},
+		"DefenderApp":   {"0 string Client ID", "0 string Ready", "0 string Accepted", "0 string Reachable", "0 string Reason", "1 boolean Suspended", "0 date Age"},
 		"DefenderGrant": {"0 string App", "0 string Namespaces", "0 string APIs", "1 string Tenants", "0 date Age"},
 	} {
 		t.Run(kind, func(t *testing.T) {

@@ -71,7 +71,7 @@ func operate(ctx context.Context, o options) error {
 		return err
 	}
 	apps := &app.Reconciler{
-		Client: mgr.GetClient(), Keyring: keys, Catalog: o.catalog, Clock: clock.RealClock{},
+		Client: mgr.GetClient(), Keyring: keys, Tokens: source, Catalog: o.catalog, Clock: clock.RealClock{},
 		Events: mgr.GetEventRecorder("defender-tenant-operator"), Judged: judged,
 	}
 	if err := apps.Setup(mgr, credentials, controllerOptions(1)); err != nil {

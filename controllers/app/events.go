@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,31 +26,36 @@ func (r *Reconciler) tell(before, after *v1alpha1.DefenderApp) {
 		switch {
 		case is.Status != good:
 			r.Events.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
-		case was != nil && was.Status != good:
+		case was != nil && (was.Status != good || kind == v1alpha1.ConditionCredentialAccepted): // or another one is in use now
 			r.Events.Eventf(after, nil, corev1.EventTypeNormal, is.Reason, "Reconcile", "%s", is.Message)
 		}
 	}
-	for _, c := range newlyRefused(before.Status.Credentials, after) {
-		r.Events.Eventf(after, nil, corev1.EventTypeWarning, c.Reason, "Reconcile",
-			"Entra ID refuses credential %s while another one works. The platform team must replace or remove it before that one ends.", c.Name)
+	for _, c := range newlyBroken(before.Status.Credentials, after) {
+		r.Events.Eventf(after, nil, corev1.EventTypeWarning, c.Reason, "Reconcile", "%s", broken(c))
 	}
 }
 
-// newlyRefused are the credentials that began to be refused while the application as a
-// whole goes on: no condition tells of them.
-func newlyRefused(before []v1alpha1.CredentialStatus, after *v1alpha1.DefenderApp) []v1alpha1.CredentialStatus {
+// newlyBroken are the credentials that began to be refused or unusable while the
+// application as a whole goes on: no condition tells of them.
+func newlyBroken(before []v1alpha1.CredentialStatus, after *v1alpha1.DefenderApp) []v1alpha1.CredentialStatus {
 	if !apimeta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionCredentialAccepted) {
 		return nil
 	}
-	refused := func(c v1alpha1.CredentialStatus) bool { return c.Accepted != nil && !*c.Accepted }
 	var found []v1alpha1.CredentialStatus
 	for _, c := range after.Status.Credentials {
 		known := slices.ContainsFunc(before, func(b v1alpha1.CredentialStatus) bool {
-			return b.Name == c.Name && b.Fingerprint == c.Fingerprint && refused(b)
+			return b.Name == c.Name && b.Fingerprint == c.Fingerprint && b.Reason == c.Reason
 		})
-		if refused(c) && !known {
+		if c.Reason != "" && c.Reason != v1alpha1.ReasonCredentialOnTrial && !known {
 			found = append(found, c)
 		}
 	}
 	return found
+}
+
+func broken(c v1alpha1.CredentialStatus) string {
+	if c.Fingerprint == "" {
+		return fmt.Sprintf("Credential %s as it is stored cannot be used, while another one works. The platform team must mend or remove it before that one ends.", c.Name)
+	}
+	return fmt.Sprintf("Entra ID refuses credential %s as it is stored, while another one works. The platform team must replace or remove it before that one ends.", c.Name)
 }

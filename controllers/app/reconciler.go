@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -23,11 +24,12 @@ import (
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/credential"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
-// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps,verbs=get;list;watch
+// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps;defendertenants,verbs=get;list;watch
 // +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -35,9 +37,21 @@ import (
 // closer, and the times in status move at most that often.
 const lookInterval = time.Hour
 
+// TokenSource obtains one token from Entra ID. Its error is a *token.Fault.
+type TokenSource interface {
+	Acquire(ctx context.Context, request token.Request) (token.Issued, error)
+}
+
 // Keyring tells how the credentials of an application stand.
 type Keyring interface {
+	// Entries are its credentials in order of preference.
 	Entries(ctx context.Context, app *v1alpha1.DefenderApp) []keyring.Entry
+	// Wanted is the proof that is wanted next, nil if none is in sight.
+	Wanted(app *v1alpha1.DefenderApp, now time.Time) *keyring.Proof
+	// Judge records the outcome of a proof: nil when a token came.
+	Judge(app *v1alpha1.DefenderApp, used credential.Credential, asker keyring.Asker, outcome *token.Fault, now time.Time)
+	// Forget drops what is known of an application that is gone.
+	Forget(app string)
 }
 
 // Reconciler reports on one DefenderApp at a time.
@@ -46,6 +60,8 @@ type Reconciler struct {
 	client.Client
 	// Keyring knows the credentials.
 	Keyring Keyring
+	// Tokens obtains tokens, to prove credentials with.
+	Tokens TokenSource
 	// Catalog finds login hosts, for consent links.
 	Catalog cloud.Catalog
 	// Clock is the only clock of the package.
@@ -56,35 +72,47 @@ type Reconciler struct {
 	Judged <-chan event.GenericEvent
 }
 
-// Reconcile looks at the credentials and writes the status if it differs.
+// Reconcile looks at the credentials, writes the status if it differs, and proves one
+// credential if one wants it.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	now := r.Clock.Now()
 	app := &v1alpha1.DefenderApp{}
 	if err := r.Get(ctx, req.NamespacedName, app); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.Keyring.Forget(req.Name)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	entries := r.Keyring.Entries(ctx, app)
-	next := ctrl.Result{RequeueAfter: nextLook(entries)}
+	if err := r.report(ctx, app, entries, now); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	return ctrl.Result{RequeueAfter: min(nextLook(entries, now), r.prove(ctx, app, now))}, nil
+}
+
+// report writes the status if it differs, and tells of it.
+func (r *Reconciler) report(ctx context.Context, app *v1alpha1.DefenderApp, entries []keyring.Entry, now time.Time) error {
 	after := app.DeepCopy()
 	after.Status = statusOf(app, entries, r.Catalog.AppConsentURL(app.Spec), now)
 	if apiequality.Semantic.DeepEqual(app.Status, after.Status) {
-		return next, nil
+		return nil
 	}
 	if err := r.Status().Patch(ctx, after, client.MergeFrom(app)); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(fmt.Errorf("write status of DefenderApp %s: %w", app.Name, err))
+		return fmt.Errorf("write status of DefenderApp %s: %w", app.Name, err)
 	}
 	r.tell(app, after)
-	return next, nil
+	return nil
 }
 
-// nextLook is soon while a Secret could not be read.
-func nextLook(entries []keyring.Entry) time.Duration {
+// nextLook is soon while a Secret could not be read, and when an end comes closer.
+func nextLook(entries []keyring.Entry, now time.Time) time.Duration {
+	next := nextStage(entries, now, lookInterval)
 	for _, entry := range entries {
 		if entry.Err != nil && entry.Err.Cure == token.ByRetry {
-			return time.Minute
+			return min(next, time.Minute)
 		}
 	}
-	return lookInterval
+	return next
 }
 
 // Setup wires the controller into a manager. secrets is the cache of the operator's own

@@ -18,13 +18,35 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/credential"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/token"
 )
 
-// ring gives the entries that a test wants.
-type ring struct{ entries []keyring.Entry }
+// ring gives the entries and wants the proofs that a test wants.
+type ring struct {
+	entries   []keyring.Entry
+	wanted    *keyring.Proof
+	judged    []judgement
+	forgotten []string
+}
+
+type judgement struct {
+	credential string
+	asker      keyring.Asker
+	outcome    *token.Fault
+	at         time.Time
+}
 
 func (r *ring) Entries(context.Context, *v1alpha1.DefenderApp) []keyring.Entry { return r.entries }
+
+func (r *ring) Wanted(*v1alpha1.DefenderApp, time.Time) *keyring.Proof { return r.wanted }
+
+func (r *ring) Judge(_ *v1alpha1.DefenderApp, used credential.Credential, asker keyring.Asker, outcome *token.Fault, now time.Time) {
+	r.judged = append(r.judged, judgement{used.Name, asker, outcome, now})
+}
+
+func (r *ring) Forget(app string) { r.forgotten = append(r.forgotten, app) }
 
 // bench is a reconciler with everything around it.
 type bench struct {
@@ -45,6 +67,7 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 	b := &bench{ring: &ring{}, clock: clocktesting.NewFakePassiveClock(noon()), events: events.NewFakeRecorder(20)}
 	b.Reconciler = &Reconciler{
 		Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.DefenderApp{}).
+			WithIndex(&v1alpha1.DefenderTenant{}, "spec.app", func(o client.Object) []string { return []string{o.(*v1alpha1.DefenderTenant).Spec.App} }).
 			WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, name string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 				b.patches++
 				if b.fail != nil {
@@ -53,16 +76,22 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 				return c.SubResource(name).Patch(ctx, o, p, opts...)
 			}}).Build(),
 		Keyring: b.ring, Clock: b.clock, Events: b.events,
+		Tokens: tokens(func(request token.Request) (token.Issued, error) {
+			t.Errorf("a token was requested for %s", request.TenantID)
+			return token.Issued{}, nil
+		}),
 	}
 	return b
 }
 
-func (b *bench) reconcile(t *testing.T) {
+// reconcile makes one pass and tells when the next one comes.
+func (b *bench) reconcile(t *testing.T) time.Duration {
 	t.Helper()
 	result, err := b.Reconcile(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Name: "partner"}})
-	if err != nil || result != (ctrl.Result{RequeueAfter: time.Hour}) {
+	if err != nil || result != (ctrl.Result{RequeueAfter: result.RequeueAfter}) {
 		t.Fatalf("got %+v, %v", result, err)
 	}
+	return result.RequeueAfter
 }
 
 func (b *bench) told() []string {
@@ -97,18 +126,37 @@ func TestReconcile_WritesOnceAndTellsOfChanges(t *testing.T) {
 		{"accepted again", []keyring.Entry{entry("a", accepted(noon()))}, 4, []string{
 			"Normal CredentialReady Credential a can be used.", "Normal CredentialAccepted Entra ID accepts credential a.",
 		}},
-		{"about to end", []keyring.Entry{entry("a", accepted(noon()), endsIn(7*day))}, 5, []string{
+		{"another one works", []keyring.Entry{entry("a", refused(noon(), noon())), entry("b", accepted(noon()))}, 5, []string{
+			"Normal CredentialAccepted Entra ID accepts credential b.",
+			"Warning CredentialRefused Entra ID refuses credential a as it is stored, while another one works. The platform team must replace or remove it before that one ends.",
+		}},
+		{"the first works again", []keyring.Entry{entry("a", accepted(noon()))}, 6, []string{"Normal CredentialAccepted Entra ID accepts credential a."}},
+		{"a new version", []keyring.Entry{entry("a", version("print-2"), former)}, 7, []string{
+			"Normal CredentialAccepted Entra ID accepts the former version of credential a, which stays in use until it accepts a new one.",
+		}},
+		{"the new version is refused", []keyring.Entry{entry("a", version("print-2"), former, refused(noon(), time.Time{}))}, 8, []string{
+			"Normal CredentialAccepted Entra ID accepts the former version of credential a, which stays in use until it accepts a new one. Entra ID refuses a.",
+			"Warning CredentialRefused Entra ID refuses credential a as it is stored, while another one works. The platform team must replace or remove it before that one ends.",
+		}},
+		{"the next cannot be read", []keyring.Entry{entry("a", former, unusable("CredentialUnusable"))}, 9, []string{
+			"Normal CredentialAccepted Entra ID accepts the former version of credential a, which stays in use until it accepts a new one. Credential a cannot be used.",
+			"Warning CredentialUnusable Credential a as it is stored cannot be used, while another one works. The platform team must mend or remove it before that one ends.",
+		}},
+		{"the right one", []keyring.Entry{entry("a", accepted(noon()))}, 10, []string{"Normal CredentialAccepted Entra ID accepts credential a."}},
+		{"about to end", []keyring.Entry{entry("a", accepted(noon()), endsIn(7*day))}, 11, []string{
 			"Warning CredentialExpiring Credential a ends within 7 days (2026-05-11). The platform team must add a new credential beside it and remove it once the new one is accepted.",
 		}},
-		{"closer to its end", []keyring.Entry{entry("a", accepted(noon()), endsIn(day))}, 6, []string{
+		{"closer to its end", []keyring.Entry{entry("a", accepted(noon()), endsIn(day))}, 12, []string{
 			"Warning CredentialExpiring Credential a ends within a day (2026-05-05). The platform team must add a new credential beside it and remove it once the new one is accepted.",
 		}},
-		{"replaced", []keyring.Entry{entry("b", endsIn(700*day))}, 7, []string{
+		{"replaced", []keyring.Entry{entry("b", endsIn(700*day))}, 13, []string{
 			"Normal AsExpected No credential is known to end within 30 days.",
 		}},
 	} {
 		b.ring.entries = step.entries
-		b.reconcile(t)
+		if next := b.reconcile(t); next != time.Hour {
+			t.Errorf("%s: the next look comes after %s", step.name, next)
+		}
 		if b.patches != step.patches {
 			t.Errorf("%s: %d writes so far, want %d", step.name, b.patches, step.patches)
 		}
@@ -151,6 +199,9 @@ func TestReconcile_AnAppThatIsGoneIsLeftAlone(t *testing.T) {
 	result, err := b.Reconcile(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Name: "partner"}})
 	if err != nil || result != (ctrl.Result{}) || b.patches != 0 {
 		t.Errorf("got %+v, %v, %d writes", result, err, b.patches)
+	}
+	if !slices.Equal(b.ring.forgotten, []string{"partner"}) {
+		t.Errorf("forgotten %v", b.ring.forgotten)
 	}
 }
 

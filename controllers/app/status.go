@@ -14,12 +14,6 @@ import (
 	"github.com/defender-tenant/operator/internal/token"
 )
 
-// warnings are how long before its end a credential is warned of, longest first.
-func warnings() []time.Duration {
-	const day = 24 * time.Hour
-	return []time.Duration{30 * day, 7 * day, day, 0}
-}
-
 // statusOf is the whole status, from what the keyring says.
 func statusOf(app *v1alpha1.DefenderApp, entries []keyring.Entry, consentURL string, now time.Time) v1alpha1.DefenderAppStatus {
 	status := v1alpha1.DefenderAppStatus{
@@ -27,10 +21,8 @@ func statusOf(app *v1alpha1.DefenderApp, entries []keyring.Entry, consentURL str
 		ConsentURL:         consentURL,
 		Conditions:         slices.Clone(app.Status.Conditions),
 	}
-	entries = slices.Clone(entries)
-	for i := range entries {
-		entries[i].Verdict = cmp.Or(entries[i].Verdict, remembered(entries[i], app.Status))
-		status.Credentials = append(status.Credentials, credentialStatus(entries[i], app.Status.Credentials))
+	for _, entry := range entries {
+		status.Credentials = append(status.Credentials, credentialStatus(entry, app.Status.Credentials))
 	}
 	set := func(kind string, state metav1.ConditionStatus, reason, message string) {
 		apimeta.SetStatusCondition(&status.Conditions, metav1.Condition{
@@ -42,32 +34,6 @@ func statusOf(app *v1alpha1.DefenderApp, entries []keyring.Entry, consentURL str
 	setAccepted(set, entries)
 	setExpiring(set, entries, now)
 	return status
-}
-
-// remembered is the verdict that the former status tells of: after a restart nothing has
-// been used yet, and what was seen before still holds.
-func remembered(entry keyring.Entry, former v1alpha1.DefenderAppStatus) *keyring.Verdict {
-	i := slices.IndexFunc(former.Credentials, func(c v1alpha1.CredentialStatus) bool {
-		return c.Name == entry.Name && c.Fingerprint == entry.Credential.Fingerprint
-	})
-	if entry.Err != nil || i < 0 || former.Credentials[i].Accepted == nil || former.Credentials[i].CheckedAt == nil {
-		return nil
-	}
-	known := former.Credentials[i]
-	verdict := &keyring.Verdict{Fingerprint: known.Fingerprint, CheckedAt: known.CheckedAt.Time}
-	if known.LastUsedAt != nil {
-		verdict.LastUsedAt = known.LastUsedAt.Time
-	}
-	if !*known.Accepted {
-		verdict.Refused = &token.Fault{
-			Reason:  known.Reason,
-			Message: fmt.Sprintf("Entra ID refuses credential %s. The platform team must compare it with the application registration.", entry.Name),
-		}
-		if c := apimeta.FindStatusCondition(former.Conditions, v1alpha1.ConditionCredentialAccepted); c != nil && c.Status == metav1.ConditionFalse {
-			verdict.Refused.Message = c.Message
-		}
-	}
-	return verdict
 }
 
 type setter func(kind string, state metav1.ConditionStatus, reason, message string)
@@ -92,9 +58,11 @@ func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
 	}
 }
 
-// sortOut gives the first credential that can be used, the first that Entra ID refuses,
-// and the first that cannot be used at all.
+// sortOut gives the credential that can be used, which is the one in use or else the first
+// that is not known to be refused, the first that Entra ID refuses, and the first that
+// cannot be used at all.
 func sortOut(entries []keyring.Entry) (usable, refused, unusable *keyring.Entry) {
+	usable = inUse(entries)
 	for i := range entries {
 		entry := &entries[i]
 		switch {
@@ -109,60 +77,52 @@ func sortOut(entries []keyring.Entry) (usable, refused, unusable *keyring.Entry)
 	return usable, refused, unusable
 }
 
-// setAccepted speaks of the credentials that Entra ID has judged.
-func setAccepted(set setter, entries []keyring.Entry) {
-	var refused *keyring.Entry
-	for i := range entries {
-		switch v := entries[i].Verdict; {
-		case v == nil:
-		case v.Refused == nil:
-			set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionTrue, v1alpha1.ReasonCredentialAccepted, fmt.Sprintf("Entra ID accepts credential %s.", entries[i].Name))
-			return
-		case refused == nil:
-			refused = &entries[i]
-		}
+// works tells whether Entra ID accepts a credential, be it in its former version.
+func works(entry keyring.Entry) bool {
+	return entry.Former != nil || entry.Verdict != nil && entry.Verdict.Refused == nil
+}
+
+// inUse is the credential that tokens are requested with, nil before one was accepted.
+func inUse(entries []keyring.Entry) *keyring.Entry {
+	if i := slices.IndexFunc(entries, works); i >= 0 {
+		return &entries[i]
 	}
-	if refused != nil {
+	return nil
+}
+
+// setAccepted speaks of the credential in use, or else of the first that Entra ID refuses.
+func setAccepted(set setter, entries []keyring.Entry) {
+	if used := inUse(entries); used != nil {
+		set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionTrue, v1alpha1.ReasonCredentialAccepted, acceptance(*used))
+		return
+	}
+	if _, refused, _ := sortOut(entries); refused != nil {
 		set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionFalse, v1alpha1.ReasonCredentialRefused, refused.Verdict.Refused.Message)
 		return
+	}
+	for _, entry := range entries {
+		if entry.Suspected != nil {
+			set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionUnknown, v1alpha1.ReasonCredentialRefused,
+				fmt.Sprintf("Entra ID has accepted no credential yet, and it refused %s for those who asked so far. %s", entry.Name, entry.Suspected.Message))
+			return
+		}
 	}
 	set(v1alpha1.ConditionCredentialAccepted, metav1.ConditionUnknown, v1alpha1.ReasonPending, "No credential has been used yet.")
 }
 
-// setExpiring warns of the credential that ends first.
-func setExpiring(set setter, entries []keyring.Entry, now time.Time) {
-	var first *keyring.Entry
-	for i := range entries {
-		ends := entries[i].Credential.ExpiresAt
-		if !ends.IsZero() && (first == nil || ends.Before(first.Credential.ExpiresAt)) {
-			first = &entries[i]
-		}
+// acceptance says which version of a credential is in use, and why not the stored one.
+func acceptance(used keyring.Entry) string {
+	if used.Former == nil {
+		return fmt.Sprintf("Entra ID accepts credential %s.", used.Name)
 	}
-	if first != nil {
-		ends := first.Credential.ExpiresAt
-		stage := ""
-		for _, warning := range warnings() {
-			if !now.Before(ends.Add(-warning)) {
-				stage = within(warning)
-			}
-		}
-		if stage != "" {
-			set(v1alpha1.ConditionCredentialExpiring, metav1.ConditionTrue, v1alpha1.ReasonCredentialExpiring,
-				fmt.Sprintf("Credential %s %s (%s). The platform team must add a new credential beside it and remove it once the new one is accepted.", first.Name, stage, ends.Format(time.DateOnly)))
-			return
-		}
+	text := fmt.Sprintf("Entra ID accepts the former version of credential %s, which stays in use until it accepts a new one.", used.Name)
+	switch {
+	case used.Err != nil:
+		text += " " + used.Err.Message
+	case used.Verdict != nil:
+		text += " " + used.Verdict.Refused.Message
 	}
-	set(v1alpha1.ConditionCredentialExpiring, metav1.ConditionFalse, v1alpha1.ReasonAsExpected, "No credential is known to end within 30 days.")
-}
-
-func within(warning time.Duration) string {
-	if warning == 0 {
-		return "has ended"
-	}
-	if warning == 24*time.Hour {
-		return "ends within a day"
-	}
-	return fmt.Sprintf("ends within %d days", int(warning.Hours()/24))
+	return text
 }
 
 // credentialStatus tells of one credential. Times of use move at most once an hour.
@@ -180,6 +140,9 @@ func credentialStatus(entry keyring.Entry, former []v1alpha1.CredentialStatus) v
 		return c.Name == entry.Name && c.Fingerprint == status.Fingerprint
 	})
 	if entry.Verdict == nil {
+		if entry.Former != nil {
+			status.Reason = v1alpha1.ReasonCredentialOnTrial
+		}
 		return status
 	}
 	accepted := entry.Verdict.Refused == nil

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,14 +39,14 @@ func entry(name string, changes ...func(*keyring.Entry)) keyring.Entry {
 
 func accepted(at time.Time) func(*keyring.Entry) {
 	return func(e *keyring.Entry) {
-		e.Verdict = &keyring.Verdict{Fingerprint: e.Credential.Fingerprint, CheckedAt: at, LastUsedAt: at}
+		e.Verdict = &keyring.Verdict{CheckedAt: at, LastUsedAt: at}
 	}
 }
 
 func refused(at, lastUsed time.Time) func(*keyring.Entry) {
 	return func(e *keyring.Entry) {
 		e.Verdict = &keyring.Verdict{
-			Fingerprint: e.Credential.Fingerprint, CheckedAt: at, LastUsedAt: lastUsed,
+			CheckedAt: at, LastUsedAt: lastUsed,
 			Refused: &token.Fault{Reason: "CredentialRefused", Message: "Entra ID refuses " + e.Name + "."},
 		}
 	}
@@ -58,6 +57,19 @@ func unusable(reason string) func(*keyring.Entry) {
 		e.Credential = credential.Credential{}
 		e.Err = &token.Fault{Reason: reason, Cure: token.ByPoll, Message: "Credential " + e.Name + " cannot be used."}
 	}
+}
+
+// former is an accepted version that stays in use in place of the stored one.
+func former(e *keyring.Entry) {
+	e.Former = &credential.Credential{Name: e.Name, Fingerprint: "print-1"}
+}
+
+func version(print string) func(*keyring.Entry) {
+	return func(e *keyring.Entry) { e.Credential.Fingerprint = print }
+}
+
+func suspected(e *keyring.Entry) {
+	e.Suspected = &token.Fault{Reason: "CredentialRefused", Message: "Entra ID refuses " + e.Name + "."}
 }
 
 func endsIn(d time.Duration) func(*keyring.Entry) {
@@ -121,6 +133,35 @@ func TestStatusOf_Conditions(t *testing.T) {
 			ready:   "False CredentialUnusable: Credential a cannot be used.", accepted: "Unknown Pending: No credential has been used yet.",
 			stalled: "True CredentialUnusable: Credential a cannot be used.",
 		},
+		"suspected before anybody got a token": {
+			entries:  []keyring.Entry{entry("a", suspected)},
+			ready:    "True CredentialReady: Credential a can be used.",
+			accepted: "Unknown CredentialRefused: Entra ID has accepted no credential yet, and it refused a for those who asked so far. Entra ID refuses a.",
+			stalled:  fine,
+		},
+		"accepted and suspected": {
+			entries: []keyring.Entry{entry("a", accepted(noon()), suspected)},
+			ready:   "True CredentialReady: Credential a can be used.", accepted: "True CredentialAccepted: Entra ID accepts credential a.", stalled: fine,
+		},
+		"a new version on trial": {
+			entries:  []keyring.Entry{entry("a", version("print-2"), former)},
+			ready:    "True CredentialReady: Credential a can be used.",
+			accepted: "True CredentialAccepted: Entra ID accepts the former version of credential a, which stays in use until it accepts a new one.", stalled: fine,
+		},
+		"a new version that is refused, and another credential": {
+			entries:  []keyring.Entry{entry("a", version("print-2"), former, refused(noon(), time.Time{})), entry("b", accepted(noon()))},
+			ready:    "True CredentialReady: Credential a can be used.",
+			accepted: "True CredentialAccepted: Entra ID accepts the former version of credential a, which stays in use until it accepts a new one. Entra ID refuses a.", stalled: fine,
+		},
+		"a new version that cannot be read": {
+			entries:  []keyring.Entry{entry("a", former, unusable("CredentialUnusable"))},
+			ready:    "True CredentialReady: Credential a can be used.",
+			accepted: "True CredentialAccepted: Entra ID accepts the former version of credential a, which stays in use until it accepts a new one. Credential a cannot be used.", stalled: fine,
+		},
+		"never used, and the next one accepted": {
+			entries: []keyring.Entry{entry("a"), entry("b", accepted(noon()))},
+			ready:   "True CredentialReady: Credential b can be used.", accepted: "True CredentialAccepted: Entra ID accepts credential b.", stalled: fine,
+		},
 		"suspended": {
 			entries: []keyring.Entry{entry("a", accepted(noon()))}, suspend: true,
 			ready:    "False Suspended: No token is requested with this application. The platform team ends that with spec.suspend: false.",
@@ -162,21 +203,31 @@ func TestStatusOf_WarnsOfTheEndOfACredential(t *testing.T) {
 		entries []keyring.Entry
 		want    string
 	}{
-		"no end is known":                      {[]keyring.Entry{entry("a")}, fine},
-		"more than 30 days":                    {[]keyring.Entry{entry("a", endsIn(30*day+time.Second))}, fine},
-		"30 days":                              {[]keyring.Entry{entry("a", endsIn(30*day))}, warning("a", "ends within 30 days", "2026-06-03")},
-		"more than 7 days":                     {[]keyring.Entry{entry("a", endsIn(7*day+time.Second))}, warning("a", "ends within 30 days", "2026-05-11")},
-		"7 days":                               {[]keyring.Entry{entry("a", endsIn(7*day))}, warning("a", "ends within 7 days", "2026-05-11")},
-		"more than a day":                      {[]keyring.Entry{entry("a", endsIn(day+time.Second))}, warning("a", "ends within 7 days", "2026-05-05")},
-		"a day":                                {[]keyring.Entry{entry("a", endsIn(day))}, warning("a", "ends within a day", "2026-05-05")},
-		"a second":                             {[]keyring.Entry{entry("a", endsIn(time.Second))}, warning("a", "ends within a day", "2026-05-04")},
-		"now":                                  {[]keyring.Entry{entry("a", endsIn(0))}, warning("a", "has ended", "2026-05-04")},
-		"long ago":                             {[]keyring.Entry{entry("a", endsIn(-365*day))}, warning("a", "has ended", "2025-05-04")},
-		"the one that ends first is named":     {[]keyring.Entry{entry("a", endsIn(20*day)), entry("b", endsIn(6*day)), entry("c", endsIn(90*day))}, warning("b", "ends within 7 days", "2026-05-10")},
+		"no end is known":   {[]keyring.Entry{entry("a")}, fine},
+		"more than 30 days": {[]keyring.Entry{entry("a", endsIn(30*day+time.Second))}, fine},
+		"30 days":           {[]keyring.Entry{entry("a", endsIn(30*day))}, warning("a", "ends within 30 days", "2026-06-03")},
+		"more than 7 days":  {[]keyring.Entry{entry("a", endsIn(7*day+time.Second))}, warning("a", "ends within 30 days", "2026-05-11")},
+		"7 days":            {[]keyring.Entry{entry("a", endsIn(7*day))}, warning("a", "ends within 7 days", "2026-05-11")},
+		"more than a day":   {[]keyring.Entry{entry("a", endsIn(day+time.Second))}, warning("a", "ends within 7 days", "2026-05-05")},
+		"a day":             {[]keyring.Entry{entry("a", endsIn(day))}, warning("a", "ends within a day", "2026-05-05")},
+		"a second":          {[]keyring.Entry{entry("a", endsIn(time.Second))}, warning("a", "ends within a day", "2026-05-04")},
+		"now":               {[]keyring.Entry{entry("a", endsIn(0))}, warning("a", "has ended", "2026-05-04")},
+		"long ago":          {[]keyring.Entry{entry("a", endsIn(-365*day))}, warning("a", "has ended", "2025-05-04")},
+		"each is named, the first to end first": {
+			[]keyring.Entry{entry("a", endsIn(20*day)), entry("b", endsIn(-day), accepted(noon())), entry("c", endsIn(90*day))},
+			"True CredentialExpiring: Credential b has ended (2026-05-03). Credential a ends within 30 days (2026-05-24). Credential b is in use. " +
+				"The platform team must add a new credential beside it and remove it once the new one is accepted.",
+		},
+		"the former version is in use": {
+			[]keyring.Entry{entry("a", endsIn(90*day), func(e *keyring.Entry) { e.Former = &credential.Credential{ExpiresAt: noon().Add(day)} })},
+			"True CredentialExpiring: The former version of credential a ends within a day (2026-05-05). " +
+				"The platform team must add a new credential beside it and remove it once the new one is accepted.",
+		},
 		"one that never ends is not the first": {[]keyring.Entry{entry("a"), entry("b", endsIn(6*day))}, warning("b", "ends within 7 days", "2026-05-10")},
 		"one that cannot be read is left out":  {[]keyring.Entry{entry("a", endsIn(day), unusable("CredentialUnusable")), entry("b", endsIn(90*day))}, fine},
 		"a fresh one beside it does not hide the one that ends": {
-			[]keyring.Entry{entry("new", endsIn(700*day), accepted(noon())), entry("old", endsIn(3*day))}, warning("old", "ends within 7 days", "2026-05-07"),
+			[]keyring.Entry{entry("new", endsIn(700*day), accepted(noon())), entry("old", endsIn(3*day))},
+			"True CredentialExpiring: Credential old ends within 7 days (2026-05-07). Credential new is in use. The platform team can remove what it does not need any more.",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +245,7 @@ func TestStatusOf_Credentials(t *testing.T) {
 	formerRefused := v1alpha1.DefenderAppStatus{Credentials: []v1alpha1.CredentialStatus{{
 		Name: "a", Fingerprint: "print-of-a", Accepted: new(false), Reason: "CredentialRefused", CheckedAt: at(noon()), LastUsedAt: at(noon().Add(-time.Hour)),
 	}}}
-	later := noon().Add(time.Hour)
+	later, trial := noon().Add(time.Hour), func(e *keyring.Entry) { e.Former = &credential.Credential{} }
 	for name, test := range map[string]struct {
 		former v1alpha1.DefenderAppStatus
 		entry  keyring.Entry
@@ -202,6 +253,9 @@ func TestStatusOf_Credentials(t *testing.T) {
 	}{
 		"never used":              {v1alpha1.DefenderAppStatus{}, entry("a"), `{"name":"a","fingerprint":"print-of-a"}`},
 		"never used, with an end": {v1alpha1.DefenderAppStatus{}, entry("a", endsIn(day)), `{"name":"a","fingerprint":"print-of-a","expiresAt":"2026-05-05T12:00:00Z"}`},
+		"on trial": {
+			former, entry("a", version("print-2"), trial), `{"name":"a","fingerprint":"print-2","reason":"CredentialOnTrial"}`,
+		},
 		"accepted": {
 			v1alpha1.DefenderAppStatus{},
 			entry("a", accepted(noon())),
@@ -289,30 +343,6 @@ func TestStatusOf_StaysTheSameWhileNothingChanges(t *testing.T) {
 				assertSame(t, app, statusOf(app, entries, link, noon().Add(later)))
 			}
 		})
-	}
-}
-
-func TestInvariant5_ARestartLeavesTheStatusOfAnApplicationAsItIs(t *testing.T) {
-	for name, entries := range stages() {
-		t.Run(name, func(t *testing.T) {
-			app := partner()
-			app.Status = statusOf(app, entries, link, noon())
-			fresh := slices.Clone(entries)
-			for i := range fresh {
-				fresh[i].Verdict = nil // a new process has heard nothing yet
-			}
-			assertSame(t, app, statusOf(app, fresh, link, noon().Add(time.Hour)))
-		})
-	}
-}
-
-func TestStatusOf_ARefusalIsToldAfterARestartEvenIfNoConditionToldOfIt(t *testing.T) {
-	app := partner()
-	app.Status = statusOf(app, []keyring.Entry{entry("a", refused(noon(), noon())), entry("b", accepted(noon()))}, link, noon())
-	status := statusOf(app, []keyring.Entry{entry("a"), entry("b", unusable("CredentialUnusable"))}, link, noon())
-	want := "False CredentialRefused: Entra ID refuses credential a. The platform team must compare it with the application registration."
-	if got := show(status, "CredentialAccepted"); got != want {
-		t.Errorf("got %s", got)
 	}
 }
 

@@ -158,6 +158,9 @@ func TestInvariant2_NothingSecretIsEverShown(t *testing.T) {
 	for i, wrong := range [][]byte{otherKey, keyPEM[:len(keyPEM)/2], []byte("-----BEGIN PRIVATE KEY-----\n" + canary + "\n-----END PRIVATE KEY-----\n"), []byte(canary)} {
 		secret := w.secret("certificate")
 		edit(w, secret, func(s *corev1.Secret) { s.Data["tls.key"] = wrong })
+		// Under another name, or the version before would stay in use.
+		edit(w, w.newApp(), func(a *v1alpha1.DefenderApp) { a.Spec.Credentials[0].Name = fmt.Sprint("wrong-", i) })
+		w.shown(w.newApp())
 		edit(w, w.tenant(), func(o *v1alpha1.DefenderTenant) { annotate(o, "refresh-requested", fmt.Sprint("wrong-key-", i)) })
 		w.eventually("a wrong key is reported", func() bool { return w.reason("xdr") == "CredentialUnusable" })
 		w.leap(15*time.Second, 15*time.Second)
@@ -865,6 +868,11 @@ func mishaps() map[string]map[string]mishap {
 	}
 	readd := func(w *world) { w.entra.AddSecret(clientID, clientSecret, w.clock.Now().Add(1000*time.Hour)) }
 	cut := func(w *world) { w.entra.RemoveSecret(clientID, clientSecret) }
+	// A credential of another name has no former version that would stay in use.
+	rename := func(w *world) {
+		edit(w, w.newApp(), func(a *v1alpha1.DefenderApp) { a.Spec.Credentials[0].Name += "x" })
+		w.shown(w.newApp())
+	}
 	consent := func(w *world) { w.entra.Consent(customer, clientID) }
 	suspend := func(on bool) func(*v1alpha1.DefenderAppSpec) {
 		return func(s *v1alpha1.DefenderAppSpec) { s.Suspend = on }
@@ -893,8 +901,11 @@ func mishaps() map[string]map[string]mishap {
 		},
 		"the platform team mends": {
 			"a refused secret": {begin: cut, end: readd, reason: "CredentialRefused"},
-			"a wrong secret":   {begin: setSecret("another-secret-that-nobody-may-see"), end: setSecret(clientSecret), reason: "CredentialRefused"},
-			"an empty secret":  {begin: setSecret(""), end: setSecret(clientSecret), reason: "CredentialUnusable"},
+			"a wrong secret": {
+				begin: func(w *world) { rename(w); setSecret("another-secret-that-nobody-may-see")(w) },
+				end:   setSecret(clientSecret), reason: "CredentialRefused",
+			},
+			"an empty secret": {begin: func(w *world) { rename(w); setSecret("")(w) }, end: setSecret(clientSecret), reason: "CredentialUnusable"},
 			"a missing secret": {begin: func(w *world) { w.must(w.Delete(w.ctx, w.secret("credential"))) }, end: func(w *world) {
 				w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "credential"}, Data: map[string][]byte{"client-secret": []byte(clientSecret)}})
 			}, reason: "CredentialUnusable"},

@@ -76,7 +76,8 @@ type world struct {
 type operator struct {
 	stop  context.CancelFunc
 	done  chan error
-	queue *observedQueue
+	queue *observedQueue // of the tenants
+	apps  *observedQueue // of the applications, if anybody looks after them
 	cache cache.Cache
 }
 
@@ -181,18 +182,17 @@ func (w *world) start() {
 		turns.Reconsider(name)
 		judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
 	}}
-	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, cache: mgr.GetCache()}
+	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, apps: &observedQueue{}, cache: mgr.GetCache()}
 	tenants := &tenant.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Health: turns, Catalog: catalog,
 		Gate: token.Gate{MinLifetime: token.DefaultMinLifetime}, Clock: w.clock, Events: mgr.GetEventRecorder("operator"),
 	}
-	w.must(tenants.Setup(w.ctx, mgr, credentials, o.options(w.clock)))
+	w.must(tenants.Setup(w.ctx, mgr, credentials, o.queue.options(w.clock, 4)))
 	apps := &app.Reconciler{
-		Client: mgr.GetClient(), Keyring: keys, Catalog: catalog, Clock: w.clock,
+		Client: ownApp{mgr.GetClient(), w.app}, Keyring: keys, Tokens: source, Catalog: catalog, Clock: w.clock,
 		Events: mgr.GetEventRecorder("operator"), Judged: judged,
 	}
-	skip := true
-	w.must(apps.Setup(mgr, credentials, controller.Options{SkipNameValidation: &skip}))
+	w.must(apps.Setup(mgr, credentials, o.apps.options(w.clock, 1)))
 	ctx, cancel := context.WithCancel(context.Background())
 	o.stop = cancel
 	go func() { o.done <- mgr.Start(ctx) }()
@@ -202,16 +202,31 @@ func (w *world) start() {
 	w.operator = o
 }
 
+// ownApp hides the applications of other worlds, or the operators of all worlds would write
+// what they know of them into one status.
+type ownApp struct {
+	client.Client
+	name string
+}
+
+// Get finds no other application.
+func (c ownApp) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	if _, isApp := object.(*v1alpha1.DefenderApp); isApp && key.Name != c.name {
+		return apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("defenderapps").GroupResource(), key.Name)
+	}
+	return c.Client.Get(ctx, key, object, options...)
+}
+
 // options put the queue on the test's clock.
-func (o *operator) options(clk *clocktesting.FakeClock) controller.Options {
+func (q *observedQueue) options(clk *clocktesting.FakeClock, workers int) controller.Options {
 	skip := true
 	return controller.Options{
-		SkipNameValidation: &skip, MaxConcurrentReconciles: 4,
+		SkipNameValidation: &skip, MaxConcurrentReconciles: workers,
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-			o.queue.TypedRateLimitingInterface = workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
+			q.TypedRateLimitingInterface = workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 				workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: clk})
-			o.queue.made.Store(true)
-			return o.queue
+			q.made.Store(true)
+			return q
 		},
 	}
 }
@@ -362,7 +377,7 @@ func (w *world) settle() {
 	defer tick.Stop()
 	for calm := 0; calm < 3; {
 		<-tick.C
-		if w.operator.queue.idle() {
+		if w.operator.queue.idle() && (w.operator.apps == nil || w.operator.apps.idle()) {
 			calm++
 		} else {
 			calm = 0

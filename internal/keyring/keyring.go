@@ -8,7 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 	"sync"
 	"time"
 
@@ -22,9 +22,6 @@ import (
 	"github.com/defender-tenant/operator/internal/token"
 )
 
-// forgiveness is how long a refused credential rests while another one works.
-const forgiveness = 5 * time.Minute
-
 // Keyring reads, chooses and remembers. Its zero value lacks only Secrets and Namespace.
 type Keyring struct {
 	// Secrets reads Secrets of Namespace, from a cache that sees no other namespace.
@@ -35,9 +32,9 @@ type Keyring struct {
 	// its credentials changes; it may be nil.
 	Changed func(app string)
 
-	mu       sync.Mutex
-	verdicts map[slot]Verdict
-	parsed   map[slot]parsed
+	mu     sync.Mutex
+	apps   map[string]*application
+	parsed map[slot]parsed
 }
 
 // slot names one version of nothing but the place where a credential is kept.
@@ -50,119 +47,70 @@ type parsed struct {
 	err        error
 }
 
-// Verdict is what Entra ID said of one version of a credential.
-type Verdict struct {
-	// Fingerprint is the version it speaks of.
-	Fingerprint string
-	// Refused is nil while the credential is accepted.
-	Refused *token.Fault
-	// CheckedAt is when Entra ID last judged it, LastUsedAt when it last gave a token.
-	CheckedAt, LastUsedAt time.Time
-}
-
 // Entry is one credential of an application, as it stands.
 type Entry struct {
 	Name       string
-	Credential credential.Credential // only if Err is nil
+	Credential credential.Credential // as it is stored now; only if Err is nil
 	Err        *token.Fault
-	Verdict    *Verdict // nil: this version was never used
+	Verdict    *Verdict     // nil: this version was never judged
+	Suspected  *token.Fault // a refusal that may be a customer's affair, until others meet it too
+	// Former is the last accepted version, while it stays in use in place of the stored one.
+	Former *credential.Credential
+}
+
+// Verdict is what Entra ID said of one version of a credential.
+type Verdict struct {
+	// Refused is nil while the credential is accepted.
+	Refused *token.Fault
+	// CheckedAt is when Entra ID last judged it, LastUsedAt when it last gave a customer's token.
+	CheckedAt, LastUsedAt time.Time
 }
 
 // Entries are the credentials of an application in order of preference.
 func (k *Keyring) Entries(ctx context.Context, app *v1alpha1.DefenderApp) []Entry {
-	entries := make([]Entry, 0, len(app.Spec.Credentials))
-	for _, spec := range app.Spec.Credentials {
-		entry := Entry{Name: spec.Name}
-		found, err := k.read(ctx, app, spec)
-		if err != nil {
-			entry.Err = unusable(app.Name, spec.Name, err)
-		} else {
-			entry.Credential = found
-			entry.Verdict = k.verdict(app.Name, found)
-		}
-		entries = append(entries, entry)
+	readings := k.readAll(ctx, app)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, records := k.recall(app, readings)
+	entries := make([]Entry, 0, len(records))
+	for _, r := range records {
+		entries = append(entries, r.entry())
 	}
 	return entries
 }
 
-// Asker is who asks Entra ID with a credential.
-type Asker struct {
-	// TenantID is the customer.
-	TenantID string
-	// Served is whether the application got a token for this customer before: only then does a
-	// refusal speak of the credential, and not of whatever is new about the customer.
-	Served bool
-}
-
-// Choice is a credential to ask with.
-type Choice struct {
-	Credential credential.Credential
-	// Refused is set when Entra ID refuses every credential of the application, which is known
-	// for certain: the credential is for one canary at a time, to see whether that is still so.
-	Refused *token.Fault
-}
-
-// Pick gives the best credential of those whose fingerprint was not tried yet: the first that
-// Entra ID does not refuse at the moment, or, if it refuses all, the first that can be used at
-// all. Its error is a *token.Fault.
-func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, _ Asker, now time.Time, tried ...string) (Choice, error) {
-	var resort *Choice
-	var fault *token.Fault
-	for _, entry := range k.Entries(ctx, app) {
-		switch {
-		case entry.Err != nil:
-			fault = cmp.Or(fault, entry.Err)
-		case slices.Contains(tried, entry.Credential.Fingerprint):
-		case entry.Verdict == nil || entry.Verdict.Refused == nil || now.Sub(entry.Verdict.CheckedAt) > forgiveness:
-			return Choice{Credential: entry.Credential}, nil
-		case resort == nil:
-			resort = &Choice{Credential: entry.Credential}
-		}
-	}
-	if resort != nil {
-		return *resort, nil
-	}
-	return Choice{}, cmp.Or(fault, unusable(app.Name, "", errNotSupported))
-}
-
-// Judge records the outcome of an attempt. Only a refusal of the credential itself counts
-// against it.
-func (k *Keyring) Judge(app *v1alpha1.DefenderApp, used credential.Credential, _ Asker, outcome *token.Fault, now time.Time) {
-	refused := outcome != nil && outcome.Reason == v1alpha1.ReasonCredentialRefused
-	if outcome != nil && !refused {
-		return // says nothing about the credential
-	}
-	key := slot{app.Name, used.Name}
-	k.mu.Lock()
-	before, known := k.verdicts[key]
-	known = known && before.Fingerprint == used.Fingerprint
-	after := Verdict{Fingerprint: used.Fingerprint, CheckedAt: now, LastUsedAt: now}
-	if refused {
-		after.Refused, after.LastUsedAt = outcome, time.Time{}
-		if known {
-			after.LastUsedAt = before.LastUsedAt
-		}
-	}
-	if k.verdicts == nil {
-		k.verdicts = map[slot]Verdict{}
-	}
-	k.verdicts[key] = after
-	k.mu.Unlock()
-
-	if changed := !known || (before.Refused != nil) != refused; changed && k.Changed != nil {
-		k.Changed(app.Name)
-	}
-}
-
-func (k *Keyring) verdict(app string, c credential.Credential) *Verdict {
+// Forget drops everything that is known of an application.
+func (k *Keyring) Forget(app string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	v, known := k.verdicts[slot{app, c.Name}]
-	if !known || v.Fingerprint != c.Fingerprint {
-		return nil
-	}
-	return &v
+	delete(k.apps, app)
+	maps.DeleteFunc(k.parsed, func(s slot, _ parsed) bool { return s.app == app })
 }
+
+// reading is the outcome of reading one credential.
+type reading struct {
+	name  string
+	found credential.Credential
+	fault *token.Fault
+	gone  bool // somebody took it away: what was there before must not be used any more
+}
+
+// readAll reads the credentials of an application, without the lock: it may take time.
+func (k *Keyring) readAll(ctx context.Context, app *v1alpha1.DefenderApp) []reading {
+	readings := make([]reading, 0, len(app.Spec.Credentials))
+	for _, spec := range app.Spec.Credentials {
+		found, err := k.read(ctx, app, spec)
+		got := reading{name: spec.Name, found: found}
+		if err != nil {
+			got.fault, got.gone = unusable(app.Name, spec.Name, err), errors.Is(err, errGone)
+		}
+		readings = append(readings, got)
+	}
+	return readings
+}
+
+// errGone marks a credential that is not there, in contrast to one that cannot be read.
+var errGone = errors.New("nothing is stored")
 
 // errNotSupported is for the kinds that the schema has and the operator has not.
 var errNotSupported = errors.New("not supported yet")
@@ -176,7 +124,7 @@ func (k *Keyring) read(ctx context.Context, app *v1alpha1.DefenderApp, spec v1al
 	var secret corev1.Secret
 	err := k.Secrets.Get(ctx, types.NamespacedName{Namespace: k.Namespace, Name: name}, &secret)
 	if apierrors.IsNotFound(err) {
-		return credential.Credential{}, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s does not exist: create it", k.Namespace, name)}
+		return credential.Credential{}, fmt.Errorf("%w: %w", errGone, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s does not exist: create it", k.Namespace, name)})
 	}
 	if err != nil {
 		return credential.Credential{}, fmt.Errorf("read Secret %s/%s: %w", k.Namespace, name, err)
@@ -203,7 +151,7 @@ func parse(app *v1alpha1.DefenderApp, spec v1alpha1.Credential, secret *corev1.S
 	key := cmp.Or(spec.ClientSecret.SecretRef.Key, v1alpha1.DefaultClientSecretKey)
 	value, ok := secret.Data[key]
 	if !ok {
-		return credential.Credential{}, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s has no key %s: store the client secret there", secret.Namespace, secret.Name, key)}
+		return credential.Credential{}, fmt.Errorf("%w: %w", errGone, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s has no key %s: store the client secret there", secret.Namespace, secret.Name, key)})
 	}
 	var expires time.Time
 	if spec.ClientSecret.ExpiresAt != nil {

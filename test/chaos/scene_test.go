@@ -152,8 +152,9 @@ func (sc *scene) bytes(object client.Object) string {
 // strike takes the scene down, so that it costs the next ones nothing.
 func (sc *scene) strike() {
 	ctx := context.WithoutCancel(sc.t.Context())
-	for _, finding := range sc.prober.found(sc.namespace) { // also when the row came to no end
-		sc.t.Error(finding)
+	if found := sc.prober.found(sc.namespace); len(found) > 0 { // also when the row came to no end
+		const enough = 5
+		sc.t.Errorf("%d findings of the prober:\n%s", len(found), strings.Join(found[:min(len(found), enough)], "\n"))
 	}
 	if sc.t.Failed() {
 		sc.t.Logf("the operator's log of %s:\n%s", sc.namespace, sc.operator.log.tail(sc.namespace))

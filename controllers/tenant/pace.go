@@ -45,7 +45,7 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 		// Somebody is at it: what they are waiting for deserves dense looks again.
 		p = pace{inputs: in}
 	}
-	failed := res.fault != nil && (res.did == mint || res.did == move || res.fault.Reason == v1alpha1.ReasonWriteFailed)
+	failed := res.fault != nil && (res.did == mint || res.did == move || res.did != keep && res.fault.Reason == v1alpha1.ReasonWriteFailed)
 	switch {
 	case res.fault == nil && res.did != keep:
 		p = pace{inputs: in}

@@ -30,6 +30,11 @@ demo: ## Show the operator at work on a control plane of its own; KEEP=1 leaves 
 	$(call step,demo)
 	@$(control_plane) go run ./hack/demo $(if $(KEEP),--keep)
 
+.PHONY: chaos
+chaos: ## Play the whole fault matrix against the operator's own process
+	$(call step,fault matrix)
+	@$(control_plane) go test ./test/chaos -count=1 -timeout 60m -args -everything
+
 .PHONY: bench
 bench: ## Measure the operator under the load of N tenants
 	$(call step,benchmark)

@@ -98,7 +98,7 @@ func newManager(ctx context.Context, o options) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := awaitAPIServer(ctx, config); err != nil || ctx.Err() != nil {
+	if err := awaitAPIServer(ctx, config, o.probeAddress); err != nil || ctx.Err() != nil {
 		return nil, err
 	}
 	scheme, err := newScheme()

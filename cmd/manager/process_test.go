@@ -173,14 +173,19 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// start runs the operator outside of the cluster. Whatever becomes of the test, the process ends with it.
+// start runs the operator for this stage, with the flags that it needs there.
 func (s *stage) start(args ...string) *process {
 	s.t.Helper()
-	p := &process{s: s, log: &output{}, probe: freeAddress(s.t), ended: make(chan struct{})}
-	args = append([]string{
+	return s.run(append([]string{
 		"--kubeconfig=" + s.kubeconfig, "--authority-url=" + s.entra.URL(), "--ca-bundle=" + s.bundle, "--min-token-lifetime=1s",
-		"--health-probe-bind-address=" + p.probe,
-	}, args...)
+	}, args...)...)
+}
+
+// run runs the operator outside of the cluster. Whatever becomes of the test, the process ends with it.
+func (s *stage) run(args ...string) *process {
+	s.t.Helper()
+	p := &process{s: s, log: &output{}, probe: freeAddress(s.t), ended: make(chan struct{})}
+	args = append([]string{"--health-probe-bind-address=" + p.probe}, args...)
 	p.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.binary, args...)
 	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "POD_NAMESPACE=operators"}
 	p.command.Stdout, p.command.Stderr = p.log, p.log

@@ -45,7 +45,7 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 		// Somebody is at it: what they are waiting for deserves dense looks again.
 		p = pace{inputs: in}
 	}
-	failed := res.fault != nil && (res.did == mint || res.did == move || res.fault.Reason == v1alpha1.ReasonWriteFailed)
+	failed := res.failed()
 	switch {
 	case res.fault == nil && res.did != keep:
 		p = pace{inputs: in}
@@ -69,5 +69,17 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 	delete(known.paces, name) // most tenants are fine, and should cost no memory for it
 	if p.fault != nil {
 		known.paces[name] = p
+	}
+}
+
+// failed tells whether something was tried in vain. A pass that waits only carries the last failure along.
+func (res result) failed() bool {
+	switch res.did {
+	case keep:
+		return false
+	case mint, move:
+		return res.fault != nil
+	default:
+		return res.fault != nil && res.fault.Reason == v1alpha1.ReasonWriteFailed
 	}
 }

@@ -2,7 +2,6 @@ package tenant
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -36,25 +35,6 @@ func (r *Reconciler) lookup(ctx context.Context, owner *v1alpha1.DefenderTenant,
 		return nil, writeFault(err, owner.Namespace, name)
 	}
 	return newHolding(secret), nil
-}
-
-func conflict(owner *v1alpha1.DefenderTenant, name string) *token.Fault {
-	return &token.Fault{
-		Reason: v1alpha1.ReasonSecretConflict, Actor: token.ActorAuthor, Cure: token.ByPoll,
-		Message: fmt.Sprintf("Secret %s/%s exists and does not belong to this DefenderTenant; it was left alone. Its owner must remove it, or the author must choose another secretName.", owner.Namespace, name),
-	}
-}
-
-func writeFault(err error, namespace, name string) *token.Fault {
-	fault := &token.Fault{
-		Reason: v1alpha1.ReasonWriteFailed, Actor: token.ActorNobody, Cure: token.ByRetry, Cause: err,
-		Message: fmt.Sprintf("Secret %s/%s could not be read or written. The operator tries again.", namespace, name),
-	}
-	if apierrors.IsForbidden(err) {
-		fault.Actor = token.ActorPlatform
-		fault.Message = fmt.Sprintf("The operator may not read or write Secrets in namespace %s. The platform team must grant it get, create, update and delete on secrets there.", namespace)
-	}
-	return fault
 }
 
 // publish stores a token: POST if there is no Secret, otherwise an update of ours under

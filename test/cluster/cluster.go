@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -20,6 +18,8 @@ import (
 
 const (
 	assetsVariable = "KUBEBUILDER_ASSETS"
+	apiServerName  = "kube-apiserver"
+	etcdName       = "etcd"
 	// patience is long because the programs may share two cores with a compiler.
 	patience = 90 * time.Second
 )
@@ -33,6 +33,8 @@ type Options struct {
 	// ControllerManager adds the controllers that need no nodes: the garbage collector and those of
 	// namespaces and service accounts.
 	ControllerManager bool
+	// EtcdQuota is the size in bytes at which etcd refuses to grow. Zero leaves it at etcd's 2 GiB.
+	EtcdQuota int64
 	// LogDir keeps one log per process. Without it the logs are in a temporary folder that only a
 	// failed start leaves behind.
 	LogDir string
@@ -45,10 +47,11 @@ type Cluster struct {
 	// KubectlPath is a kubectl of the server's version.
 	KubectlPath string
 
-	env     *envtest.Environment
-	manager *controllerManager
-	dir     string // temporary; gone after Stop
-	logs    []*os.File
+	env       *envtest.Environment
+	manager   *controllerManager
+	processes map[string]*Process // those that a test asked for
+	dir       string              // temporary; gone after Stop
+	logs      []*os.File
 }
 
 // Start returns once the API server serves the project's CRDs and, if asked for, the garbage collector
@@ -69,7 +72,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.LogDir == "" {
 		o.LogDir = dir
 	}
-	c := &Cluster{dir: dir, env: environment(assets, root)}
+	c := &Cluster{dir: dir, env: environment(assets, root), processes: map[string]*Process{}}
 	if err := c.start(ctx, assets, o); err != nil {
 		if o.LogDir == dir {
 			c.dir = "" // the logs in it tell why
@@ -83,16 +86,19 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 	if err := os.MkdirAll(o.LogDir, 0o750); err != nil {
 		return err
 	}
-	etcd, err := c.log(o.LogDir, "etcd")
+	etcd, err := c.log(o.LogDir, etcdName)
 	if err != nil {
 		return err
 	}
-	server, err := c.log(o.LogDir, "kube-apiserver")
+	server, err := c.log(o.LogDir, apiServerName)
 	if err != nil {
 		return err
 	}
 	plane := &c.env.ControlPlane
 	plane.Etcd = &envtest.Etcd{Out: etcd, Err: etcd}
+	if o.EtcdQuota > 0 {
+		plane.Etcd.Configure().Set("quota-backend-bytes", strconv.FormatInt(o.EtcdQuota, 10))
+	}
 	plane.APIServer = &envtest.APIServer{Out: server, Err: server}
 	if c.Config, err = c.env.Start(); err != nil {
 		return err
@@ -115,6 +121,11 @@ func (c *Cluster) Stop() error {
 	if c.manager != nil {
 		problems = append(problems, c.manager.stop())
 	}
+	for _, name := range []string{apiServerName, etcdName} { // in this order: one writes to the other until it ends
+		if p, ok := c.processes[name]; ok {
+			problems = append(problems, p.stop())
+		}
+	}
 	problems = append(problems, c.env.Stop())
 	for _, log := range c.logs {
 		problems = append(problems, log.Close())
@@ -128,22 +139,6 @@ func (c *Cluster) Stop() error {
 // WriteKubeconfig writes a cluster administrator's kubeconfig to path.
 func (c *Cluster) WriteKubeconfig(path string) error {
 	return os.WriteFile(path, c.env.KubeConfig, 0o600)
-}
-
-// APIServerPID finds the process of kube-apiserver, so that a benchmark can read what it uses. It needs /proc.
-func (c *Cluster) APIServerPID() (int, error) {
-	own := "--cert-dir=" + c.env.ControlPlane.APIServer.CertDir
-	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		return 0, err
-	}
-	for _, process := range processes {
-		arguments, err := os.ReadFile(process)
-		if err == nil && slices.Contains(strings.Split(string(arguments), "\x00"), own) {
-			return strconv.Atoi(filepath.Base(filepath.Dir(process)))
-		}
-	}
-	return 0, errors.New("no process in /proc is this cluster's kube-apiserver")
 }
 
 func (c *Cluster) log(dir, name string) (*os.File, error) {

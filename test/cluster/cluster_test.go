@@ -47,12 +47,6 @@ func TestCluster(t *testing.T) {
 			}
 		}
 	})
-	t.Run("the process of the API server can be found", func(t *testing.T) {
-		pid, err := c.APIServerPID()
-		if err != nil || pid == os.Getpid() {
-			t.Errorf("got process %d, %v", pid, err)
-		}
-	})
 }
 
 func TestStartSaysWhatIsMissing(t *testing.T) {

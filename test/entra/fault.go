@@ -28,6 +28,8 @@ type Fault struct {
 	RetryAfter string `json:"retryAfter,omitempty"` // header: seconds, an HTTP date, or nonsense
 	Location   string `json:"location,omitempty"`   // redirect to this URL, with Status or else 307
 
+	Header map[string]string `json:"header,omitempty"` // replaces headers of the answer
+
 	Claims    map[string]any              `json:"claims,omitempty"`    // replaces claims; a nil value removes one
 	Mutate    func(claims map[string]any) `json:"-"`                   // arbitrary change of the claims, after Claims
 	Skew      time.Duration               `json:"-"`                   // added to iat, nbf, exp and the Date header; in JSON a string

@@ -25,6 +25,7 @@ func TestFaultsReplaceTheAnswer(t *testing.T) {
 		"a code with a status":    {entra.Fault{Code: 90033, Status: 500}, 500, func(r reply) bool { return strings.Contains(r.body, "AADSTS90033") }},
 		"a code with an error":    {entra.Fault{Code: 7, Error: "odd"}, 400, func(r reply) bool { return strings.Contains(r.body, `"error":"odd"`) }},
 		"throttling":              {entra.Fault{Code: 90055, RetryAfter: "17"}, 429, func(r reply) bool { return r.Header.Get("Retry-After") == "17" }},
+		"a header":                {entra.Fault{Header: map[string]string{"Content-Type": "text/plain"}}, 200, func(r reply) bool { return r.Header.Get("Content-Type") == "text/plain" }},
 		"a status with a body":    {entra.Fault{Status: 502, Body: "<h1>no</h1>"}, 502, func(r reply) bool { return r.body == "<h1>no</h1>" }},
 		"a body alone":            {entra.Fault{Body: `{"token_type":"Bearer"}`}, 200, func(r reply) bool { return r.body == `{"token_type":"Bearer"}` }},
 		"a redirect":              {entra.Fault{Location: "https://x.example/"}, 307, func(r reply) bool { return r.Header.Get("Location") == "https://x.example/" }},

@@ -138,6 +138,9 @@ func (e *Emulator) respond(v *visit, handle func(*visit) answer) answer {
 	if f.RetryAfter != "" {
 		a.header.Set("Retry-After", f.RetryAfter)
 	}
+	for name, value := range f.Header {
+		a.header.Set(name, value)
+	}
 	return a
 }
 

@@ -63,9 +63,11 @@ func (w *world) connect() error {
 	if w.serverHTTP, err = rest.HTTPClientFor(w.plane.Config); err != nil {
 		return err
 	}
-	if w.server, err = w.plane.APIServerPID(); err != nil {
+	server, err := w.plane.APIServer()
+	if err != nil {
 		return err
 	}
+	w.server = server.PID()
 	discoverer, err := discovery.NewDiscoveryClientForConfig(w.plane.Config)
 	if err != nil {
 		return err

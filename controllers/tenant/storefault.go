@@ -1,0 +1,37 @@
+package tenant
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// conflict is about a Secret that is not ours.
+func conflict(owner *v1alpha1.DefenderTenant, name string) *token.Fault {
+	return &token.Fault{
+		Reason: v1alpha1.ReasonSecretConflict, Actor: token.ActorAuthor, Cure: token.ByPoll,
+		Message: fmt.Sprintf("Secret %s/%s exists and does not belong to this DefenderTenant; it was left alone. Its owner must remove it, or the author must choose another secretName.", owner.Namespace, name),
+	}
+}
+
+// writeFault is about a Secret that could not be read or written, and says who can help.
+func writeFault(err error, namespace, name string) *token.Fault {
+	fault := &token.Fault{
+		Reason: v1alpha1.ReasonWriteFailed, Actor: token.ActorNobody, Cure: token.ByRetry, Cause: err,
+		Message: fmt.Sprintf("Secret %s/%s could not be read or written. The operator tries again.", namespace, name),
+	}
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		// Another token cannot be stored either: seldom looks spare Entra ID requests for nothing.
+		fault.Actor, fault.Cure = token.ActorAuthor, token.ByPoll
+		fault.Message = fmt.Sprintf("Namespace %s is being deleted and takes no new Secrets. The author must apply the DefenderTenant in another namespace, or again when this one is gone.", namespace)
+	case apierrors.IsForbidden(err):
+		fault.Actor = token.ActorPlatform
+		fault.Message = fmt.Sprintf("The API server does not let the operator read or write Secret %s/%s. The platform team must grant it get, create, update and delete on secrets there, or lift the quota or policy that forbids it.", namespace, name)
+	}
+	return fault
+}

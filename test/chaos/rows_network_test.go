@@ -14,7 +14,7 @@ import (
 // networkRows are about what stands between the operator and Entra ID. They concern everybody.
 func networkRows() []row {
 	return []row{
-		untrusted("certificate expired", true, func(sc *scene) *tls.Config {
+		untrusted("certificate expired", false, func(sc *scene) *tls.Config {
 			return sc.newAuthority("Yesterday CA").issue("127.0.0.1", time.Now().Add(-time.Hour))
 		}, `"Yesterday CA"`, "not valid now"),
 		untrusted("certificate of another host", false, func(sc *scene) *tls.Config {
@@ -29,8 +29,8 @@ func networkRows() []row {
 			return config
 		}, "TLS 1.2"),
 		authorityReplaced(),
-		proxyRefuses(http.StatusProxyAuthRequired, true),
-		proxyRefuses(http.StatusForbidden, false),
+		proxyRefuses(http.StatusProxyAuthRequired),
+		proxyRefuses(http.StatusForbidden),
 		blockPage(),
 		intercepted(),
 		proxyUnresolved(),
@@ -81,9 +81,9 @@ func authorityReplaced() row {
 }
 
 // proxyRefuses is a proxy that wants a password, or forbids.
-func proxyRefuses(status int, always bool) row {
+func proxyRefuses(status int) row {
 	return row{
-		matrix: "N1", name: "proxy answers " + http.StatusText(status), always: always, tenants: 2, budget: 3,
+		matrix: "N1", name: "proxy answers " + http.StatusText(status), tenants: 2, budget: 3,
 		play: func(sc *scene) {
 			proxy := sc.newWebProxy()
 			sc.behindProxy(proxy.URL)
@@ -164,7 +164,7 @@ func proxyUnresolved() row {
 // nameUnresolved is a login host whose name nobody knows.
 func nameUnresolved() row {
 	return row{
-		matrix: "14", name: "name of the login host does not resolve", always: true, tenants: 2, budget: 2,
+		matrix: "14", name: "name of the login host does not resolve", tenants: 2, budget: 2,
 		play: func(sc *scene) {
 			sc.replace(nil, "--authority-url=https://login.invalid")
 			sc.refresh(0)

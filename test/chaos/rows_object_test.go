@@ -20,7 +20,7 @@ func objectRows() []row {
 		secretTerminating(),
 		secretImmutable(),
 		nameTaken("by a Secret without an owner", true, &corev1.Secret{Type: v1alpha1.SecretType}),
-		nameTaken("by a Secret of another type", true, &corev1.Secret{Type: corev1.SecretTypeOpaque}),
+		nameTaken("by a Secret of another type", false, &corev1.Secret{Type: corev1.SecretTypeOpaque}),
 		nameTaken("by an immutable Secret", false, &corev1.Secret{Type: v1alpha1.SecretType, Immutable: new(true)}),
 		labelStripped(),
 		ownerStripped(),
@@ -179,13 +179,13 @@ func namespaceRecreated() row {
 // steady is no fault at all: nothing is written without a cause.
 func steady() row {
 	return row{
-		matrix: "55", name: "steady state", always: true, tenants: 3, life: 30 * time.Second,
-		budget: 3 * 4, // a renewal each 13.5 to 15 seconds
+		matrix: "55", name: "steady state", always: true, tenants: 3, life: 20 * time.Second,
+		budget: 3 * 4, // a renewal each 8 to 10 seconds
 		play: func(sc *scene) {
 			sc.pass(5 * time.Second) // what the start still causes
 			before := sc.made()
 			w := sc.watch()
-			sc.pass(40 * time.Second)
+			sc.pass(22 * time.Second)
 			counts := w.stop()
 			renewals := sc.made() - before
 			if renewals < 3*2 || counts.secrets > renewals || counts.tenants > renewals {

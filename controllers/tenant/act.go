@@ -148,10 +148,14 @@ func (r *Reconciler) mint(ctx context.Context, seen *observed, s slot, todo step
 	if seen.locked != nil || !r.enter(seen, s, &res) {
 		return res
 	}
+	used := false
+	defer func() {
+		if !used { // or the pass panicked: a canary that never comes back would hold all up
+			r.Health.Decline(res.turn)
+		}
+	}()
 	res = r.mintInTurn(ctx, seen, s, todo, known, res)
-	if !res.asked {
-		r.Health.Decline(res.turn)
-	}
+	used = res.asked
 	return res
 }
 

@@ -95,7 +95,9 @@ func (m *memory) plan(key types.NamespacedName, now time.Time, after time.Durati
 	}
 	known.planned = time.Time{}
 	if after > 0 {
-		known.planned = now.Add(after)
+		// On the wall clock: on the monotonic one a look that a suspended machine slept through
+		// is still to come.
+		known.planned = now.Add(after).Round(0)
 	}
 }
 

@@ -138,7 +138,8 @@ func (s *shelf[K, V]) put(j *jar[V], now time.Time, found life[V], err error) (V
 		}
 		return none, err
 	}
-	*j = jar[V]{turn: j.turn, value: found.value, filled: true, freshUntil: now.Add(found.fresh), triedAt: now, askedAt: j.askedAt}
+	j.value, j.filled, j.failure, j.triedAt = found.value, true, nil, now
+	j.freshUntil, j.goodUntil = now.Add(found.fresh), time.Time{}
 	if found.good > 0 {
 		j.goodUntil = now.Add(found.good)
 	}

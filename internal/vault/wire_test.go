@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/defender-tenant/operator/internal/cloud"
 	"github.com/defender-tenant/operator/internal/credential"
@@ -157,5 +159,40 @@ func TestKeyOf(t *testing.T) {
 		if name, version, ok := keyOf(address); ok {
 			t.Errorf("%s: got %s, %s", address, name, version)
 		}
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+func TestWire_WaitsTenSecondsAndNoLonger(t *testing.T) {
+	for name, hang := range map[string]transport{
+		"for an answer": func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		},
+		"for the rest of it": func(r *http.Request) (*http.Response, error) {
+			body, w := io.Pipe()
+			context.AfterFunc(r.Context(), func() { _ = w.CloseWithError(r.Context().Err()) })
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body}, nil
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			q := question{at: cloud.Vault{URL: "https://contoso.vault.azure.net"}, vault: "contoso"}
+			request, err := http.NewRequestWithContext(withQuestion(t.Context(), q), http.MethodGet, q.at.URL, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			_, err = (&wire{transport: hang}).Do(request)
+			flaw, ok := errors.AsType[*credential.Defect](err)
+			if !ok || flaw.Reason != "VaultUnavailable" || !flaw.Passing || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: got %v", name, err)
+			}
+			if waited := time.Since(began); waited != 10*time.Second {
+				t.Errorf("%s: waited %v", name, waited)
+			}
+		})
 	}
 }

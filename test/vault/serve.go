@@ -71,6 +71,9 @@ func (e *Emulator) answer(clientID string, r *http.Request) (any, *refusal) {
 		return nil, &refusal{http.StatusUnauthorized, "Unauthorized", ""}
 	}
 	parts := append(strings.Split(strings.Trim(r.URL.Path, "/"), "/"), "", "", "")
+	if parts[2] == "sign" { // without a version: the newest
+		parts = slices.Insert(parts, 2, "")
+	}
 	kind, name, id := parts[0], parts[1], parts[2]
 	switch {
 	case r.URL.Query().Get("api-version") == "":

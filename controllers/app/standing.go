@@ -1,8 +1,10 @@
 package app
 
 import (
+	"strings"
 	"time"
 
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
@@ -22,15 +24,19 @@ type Health interface {
 func (r *Reconciler) addShared(app *v1alpha1.DefenderApp, now time.Time) {
 	set := setterOf(&app.Status, now)
 	host := r.Catalog.Login(app.Spec.Cloud).Host()
-	setReachable(set, host, r.Health.Of(host))
+	setReachable(set, app.Status.Conditions, host, r.Health.Of(host))
 	if cause := r.Health.OfApp(app.Name, now); cause != nil && !app.Spec.Suspend {
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, cause.Reason, cause.Message)
 	}
 }
 
-// setReachable says once what would otherwise be said by every tenant.
-func setReachable(set setter, host string, standing health.Standing) {
+// setReachable says once what would otherwise be said by every tenant. After a restart nobody has been asked yet: what was
+// last known of the host stays.
+func setReachable(set setter, former []metav1.Condition, host string, standing health.Standing) {
+	last := apimeta.FindStatusCondition(former, v1alpha1.ConditionEntraReachable)
 	switch {
+	case !standing.Known && last != nil && strings.Contains(last.Message, host):
+		set(v1alpha1.ConditionEntraReachable, last.Status, last.Reason, last.Message)
 	case !standing.Known:
 		set(v1alpha1.ConditionEntraReachable, metav1.ConditionUnknown, v1alpha1.ReasonPending, host+" has not been asked yet.")
 	case standing.Fault == nil:

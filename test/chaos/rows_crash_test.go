@@ -22,7 +22,7 @@ const mostWrites = 12
 // crashRows kill the operator at every step of a mint.
 func crashRows() []row {
 	return []row{
-		{matrix: "25", name: "kill at each step of a first token", always: true, life: 10 * time.Minute, budget: 2 * (2*mostWrites + 2), earlier: true, play: func(sc *scene) {
+		{matrix: "25", name: "kill at each step of a first token", always: true, life: 10 * time.Minute, bare: time.Minute, budget: 2 * (2*mostWrites + 2), earlier: true, play: func(sc *scene) {
 			sc.crashEverywhere(func() { sc.strip(0) })
 		}},
 		{matrix: "25", name: "kill at each step of a renewal", life: 10 * time.Minute, budget: 2 * (2*mostWrites + 2), earlier: true, play: func(sc *scene) {

@@ -155,7 +155,7 @@ func proxyUnresolved() row {
 			sc.behindProxy("http://proxy.invalid:3128")
 			sc.refresh(0)
 			sc.fails(0, v1alpha1.ReasonEntraUnavailable)
-			sc.says(0, loginHost, "DNS")
+			sc.says(0, loginHost, "HTTPS_PROXY")
 			sc.exchange(nil)
 		},
 	}

@@ -175,6 +175,9 @@ func TestUnknownTenantIsRefusedByItsConfiguration(t *testing.T) {
 	e := startEmulator(t)
 	e.RemoveTenant(testTenant)
 	fault := refuse(t, clientOf(t, e), ask(t), v1alpha1.ReasonTenantNotFound)
+	if fault.Unsent {
+		t.Error("an answer of the host does not count as one")
+	}
 	if fault.Code != 90002 || fault.Actor != token.ActorAuthor {
 		t.Errorf("%+v", fault)
 	}
@@ -219,6 +222,9 @@ func TestRequestThatMustNotBeSentIsNot(t *testing.T) {
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {
 			fault := refuse(t, c, ask(t, change), v1alpha1.ReasonTenantNotFound)
+			if !fault.Unsent {
+				t.Error("it counts as an answer of the host")
+			}
 			if fault.Actor != token.ActorAuthor || fault.Cure != token.ByWatch {
 				t.Errorf("%+v", fault)
 			}
@@ -357,6 +363,9 @@ func TestLimiterCountsEveryRequest(t *testing.T) {
 	e := startEmulator(t)
 	c := clientOf(t, e, func(o *Options) { o.RequestsPerSecond = 0.0001 })
 	fault := refuse(t, c, ask(t), v1alpha1.ReasonThrottled) // the second of two requests has no turn
+	if !fault.Unsent {
+		t.Error("it counts as an answer of the host")
+	}
 	if fault.Cure != token.ByRetry {
 		t.Errorf("%+v", fault)
 	}

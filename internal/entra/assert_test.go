@@ -159,6 +159,9 @@ func TestAnAssertionThatCannotBeMadeIsNoRequestAndNoAffairOfTheHost(t *testing.T
 		if fault.Cure != test.cure || fault.Scope != test.scope || !strings.HasPrefix(fault.Message, test.says) {
 			t.Errorf("%s: got %+v", name, fault)
 		}
+		if fault.Unsent != (fault.Scope != token.ScopeHost) {
+			t.Errorf("%s: unsent %t", name, fault.Unsent)
+		}
 		if got := fmt.Sprint(fault.Cause); strings.Contains(got, canary) {
 			t.Errorf("%s: the cause is %s", name, got)
 		}

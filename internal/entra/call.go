@@ -100,7 +100,8 @@ func sameHost(a, b string) bool {
 // fault makes a verdict speak of this call.
 func (c *call) fault(v Verdict, cause error) *token.Fault {
 	fault := &token.Fault{
-		Reason: v.Reason, Message: c.name(v.Message), Actor: v.Actor, Cure: v.Cure, Scope: v.Scope, After: v.After, Cause: cause,
+		Reason: v.Reason, Message: c.name(v.Message), Actor: v.Actor, Cure: v.Cure, Scope: v.Scope, After: v.After,
+		Unsent: v.Unsent, Cause: cause,
 	}
 	if v.InMany != nil {
 		fault.InMany = c.fault(*v.InMany, nil)

@@ -19,6 +19,8 @@ type Verdict struct {
 	Scope token.Scope
 	// After is the least wait before the next attempt when the answer names none.
 	After time.Duration
+	// Unsent is set where no request was sent.
+	Unsent bool
 	// InMany is what the same answer means when many customers of the application get it, or
 	// nil. It names no tenant.
 	InMany *Verdict
@@ -57,6 +59,6 @@ func (v Verdict) inMany(reason, message string) Verdict {
 func unaskable() Verdict {
 	v := author(v1alpha1.ReasonTenantNotFound,
 		"The tenant or the application is not given by a GUID, or the resource is no URI, so that no request was sent. The author of the DefenderTenant must correct it.")
-	v.Cure = token.ByWatch
+	v.Cure, v.Unsent = token.ByWatch, true
 	return v
 }

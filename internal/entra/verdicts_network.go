@@ -19,8 +19,10 @@ func tenantThrottled() Verdict {
 
 // overOwnRate is no answer of Entra ID, but it ends as its throttling does.
 func overOwnRate() Verdict {
-	return wait(v1alpha1.ReasonThrottled,
+	v := wait(v1alpha1.ReasonThrottled,
 		"The operator's own limit of requests to {host} left no turn in time. The operator tries again.")
+	v.Unsent = true
+	return v
 }
 
 func unavailable() Verdict {

@@ -99,7 +99,7 @@ func issuerUnreachable() Verdict {
 func credentialUnusable() Verdict {
 	v := platform(v1alpha1.ReasonCredentialUnusable,
 		"The credential of application {client} cannot be used. The platform team must store a client secret, or an RSA key with its certificate.")
-	v.Cure = token.ByWatch
+	v.Cure, v.Unsent = token.ByWatch, true
 	return v
 }
 

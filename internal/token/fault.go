@@ -63,6 +63,8 @@ type Fault struct {
 	Scope Scope
 	// After is the least time to wait before the next attempt, zero if the other side named none.
 	After time.Duration
+	// Unsent is set when no request was sent: the failure says nothing about the login host.
+	Unsent bool
 	// Shared is set for those who did not meet the failure themselves but wait for its end: it
 	// is told once, on the DefenderApp.
 	Shared bool

@@ -17,6 +17,7 @@ func Unusable(name, owner string, flaw *credential.Defect) *Fault {
 		Actor:   ActorPlatform,
 		Cure:    ByPoll,
 		Scope:   ScopeCredential,
+		Unsent:  true,
 		Cause:   flaw.Cause,
 	}
 	if flaw.Passing {

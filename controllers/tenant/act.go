@@ -21,6 +21,7 @@ type result struct {
 	why        string       // of a mint
 	turn       health.Turn  // to ask in
 	queued     bool         // the tenant waits for its turn
+	until      time.Time    // when to enter again, zero: it will be called
 	asked      bool         // Entra ID was asked
 	overBudget bool         // Entra ID was not asked, because the tenant asked too often
 	held       *holding     // what the Secret holds now, nil: there is none
@@ -49,6 +50,9 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 		res.did, res.why = steps[i].do, steps[i].why
 		if ended := r.Clock.Now(); res.queued { // nothing was tried
 			res.next = ended.Add(queuedLook)
+			if !res.until.IsZero() {
+				res.next = res.until
+			}
 		} else {
 			known.note(&res, seen.inputs(), started, ended)
 		}

@@ -44,7 +44,7 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 	if err := r.Get(ctx, key, seen.tenant); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.memory.forget(key)
-			r.Health.Forget(key)
+			r.Health.Forget(key, now)
 		}
 		return nil, err
 	}

@@ -26,6 +26,7 @@ func (r *Reconciler) enter(seen *observed, s slot, res *result) bool {
 		return true
 	}
 	res.queued = true
+	res.until = hold.Until
 	switch {
 	case hold.Fault != nil:
 		res.fault = hold.Fault
@@ -49,37 +50,58 @@ func (r *Reconciler) withdraw(key client.ObjectKey, known *remembered, out outco
 // visitor is the tenant as those see it who share Entra ID with it.
 func (r *Reconciler) visitor(seen *observed, s slot, now time.Time) health.Visitor {
 	v := health.Visitor{
-		Key: client.ObjectKeyFromObject(seen.tenant), Host: r.Catalog.Login(seen.app.Spec.Cloud).Host(), App: seen.app.Name,
-		Served: seen.asker.Served, Refused: seen.choice.Refused, Class: int(urgencyFailing),
+		Key: client.ObjectKeyFromObject(seen.tenant), TenantID: seen.tenant.Spec.TenantID,
+		Host: r.Catalog.Login(seen.app.Spec.Cloud).Host(), App: seen.app.Name,
+		Served: seen.asker.Served, Refused: seen.choice.Refused,
 	}
+	class := urgencyFailing
 	switch h := s.held; {
 	case h != nil && h.HasToken && h.State == v1alpha1.StateValid:
 		v.ExpiresAt = h.life.ExpiresAt
-		v.Class = int(classify(v.ExpiresAt.Sub(now)))
-	case s.pace.fault == nil:
-		v.Class = int(urgencyNew)
+		class = classify(v.ExpiresAt.Sub(now))
+	case s.pace.fault != nil && s.pace.fault.Scope != token.ScopeHost && s.pace.fault.Scope != token.ScopeCredential:
+	case h != nil: // it had a token, and no customer's doing took it
+		class = urgencyDead
+	default:
+		class = urgencyNew
 	}
+	v.Class, v.Pressing = int(class), class >= urgencySoon
 	return v
 }
 
 // hear tells how each token fares to whoever finds out what many tenants have in common.
 func (r *Reconciler) hear(seen *observed, out outcome) {
 	if seen.app == nil {
+		r.Health.Hear(client.ObjectKeyFromObject(seen.tenant), nil, r.Clock.Now())
 		return
 	}
+	var said []health.Voice
 	for _, res := range out.results {
-		if res.queued {
-			continue // it has no news
-		}
 		v := health.Voice{
-			Key: client.ObjectKeyFromObject(seen.tenant), App: seen.app.Name, Resource: res.slot.target.Resource,
-			Served: seen.asker.Served, Fault: res.fault,
+			TenantID: seen.tenant.Spec.TenantID, App: seen.app.Name, Resource: res.slot.target.Resource,
+			Served: seen.asker.Served, Fault: res.fault, Since: seen.failingSince(res),
+		}
+		if res.queued && res.fault == nil {
+			v.Fault = noTurnYet() // which is no news
 		}
 		if h := res.held; h != nil && h.HasToken && h.ClientID == seen.app.Spec.ClientID {
 			v.IssuedAt = h.life.IssuedAt
 		}
-		r.Health.Hear(v, r.Clock.Now())
+		said = append(said, v)
 	}
+	r.Health.Hear(client.ObjectKeyFromObject(seen.tenant), said, r.Clock.Now())
+}
+
+// failingSince is when the failure of a token began by the status: a restart makes no old
+// failure a new one. Zero: it began in this pass.
+func (seen *observed) failingSince(res result) time.Time {
+	for _, entry := range seen.tenant.Status.Tokens {
+		known := entry.Failure
+		if entry.Name == res.slot.spec.Name && known != nil && res.fault != nil && known.Reason == res.fault.Reason && known.Code == res.fault.Code {
+			return known.Since.Time
+		}
+	}
+	return time.Time{}
 }
 
 func noTurnYet() *token.Fault {

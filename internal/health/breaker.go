@@ -13,10 +13,11 @@ const (
 	// openAfter is how many failures in a row, of at least two tenants that were served
 	// before, open the breaker. Where half of all answers are errors, it stays closed.
 	openAfter, openServed = 10, 2
-	// openAnyone is how many tenants must fail without a success between if they were never
-	// served: at an installation during an outage there are no others.
+	// openAnyone is how many customers must fail without a success between if nobody was
+	// served lately: at an installation during an outage there are no others.
 	openAnyone = 20
-	// throttledTenants is how many tenants must be throttled before that is everyone's.
+	// throttledTenants is how many customers that were served before must be throttled before
+	// that is everyone's.
 	throttledTenants = 2
 
 	// probeInterval is the least time between two canaries of an open breaker.
@@ -28,12 +29,11 @@ const (
 // breaker is closed while a host answers. Open, it lets one canary through at a time.
 type breaker struct {
 	failures  int
-	served    map[types.NamespacedName]bool // that failed since the last success
-	failed    map[types.NamespacedName]bool
-	throttled map[types.NamespacedName]bool
+	served    map[string]bool // customers that failed since the last success
+	failed    map[string]bool
+	throttled map[string]bool // of those served before
 
 	open      *token.Fault // nil: closed
-	since     time.Time
 	nextProbe time.Time
 	canary    types.NamespacedName // out at the moment, empty: nobody
 	probed    map[types.NamespacedName]bool
@@ -68,8 +68,9 @@ func (b *breaker) succeed() *token.Fault {
 	return was
 }
 
-// fail counts a failure of the host and tells whether it opened the breaker.
-func (b *breaker) fail(v Visitor, fault *token.Fault, now time.Time) bool {
+// fail counts a failure of the host and tells whether it opened the breaker. lastServed is
+// when a customer that was served before last got an answer.
+func (b *breaker) fail(v Visitor, fault *token.Fault, lastServed, now time.Time) bool {
 	b.count(v, fault)
 	if b.isOpen() {
 		b.open = shared(fault)
@@ -79,10 +80,11 @@ func (b *breaker) fail(v Visitor, fault *token.Fault, now time.Time) bool {
 		return false
 	}
 	byServed := b.failures >= openAfter && len(b.served) >= openServed
-	if !byServed && len(b.failed) < openAnyone && len(b.throttled) < throttledTenants {
+	byAnyone := len(b.failed) >= openAnyone && now.Sub(lastServed) > forgotten
+	if !byServed && !byAnyone && len(b.throttled) < throttledTenants {
 		return false
 	}
-	b.open, b.since = shared(fault), now
+	b.open = shared(fault)
 	b.probed = map[types.NamespacedName]bool{}
 	b.nextProbe = now.Add(max(b.wait(fault), probeInterval))
 	return true
@@ -90,17 +92,17 @@ func (b *breaker) fail(v Visitor, fault *token.Fault, now time.Time) bool {
 
 func (b *breaker) count(v Visitor, fault *token.Fault) {
 	if b.failed == nil {
-		b.failed, b.served, b.throttled = map[types.NamespacedName]bool{}, map[types.NamespacedName]bool{}, map[types.NamespacedName]bool{}
+		b.failed, b.served, b.throttled = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	}
 	b.failures++
 	if len(b.failed) < openAnyone {
-		b.failed[v.Key] = true
+		b.failed[v.TenantID] = true
 	}
 	if v.Served && len(b.served) < openServed {
-		b.served[v.Key] = true
+		b.served[v.TenantID] = true
 	}
-	if isThrottled(fault) {
-		b.throttled[v.Key] = true
+	if v.Served && isThrottled(fault) {
+		b.throttled[v.TenantID] = true
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// chorusServed is how many tenants that were served before must begin to fail alike,
+	// chorusServed is how many customers that were served before must begin to fail alike,
 	// chorusAnyone how many where nobody is served.
 	chorusServed, chorusAnyone = 2, 3
 	// forgotten is when a token that was issued says nothing any more of those who fail now.
@@ -21,19 +21,22 @@ const (
 
 // Voice is how one token of a tenant fares.
 type Voice struct {
-	Key types.NamespacedName
+	// TenantID is the customer.
+	TenantID string
 	// App is the DefenderApp, Resource the API.
 	App, Resource string
 	// Fault is why there is no new token, nil if nothing is the matter.
 	Fault *token.Fault
+	// Since is when that failure began, zero if it did just now.
+	Since time.Time
 	// IssuedAt is when the token that is held was issued, zero without one.
 	IssuedAt time.Time
 	// Served is whether the application got a token for this tenant before.
 	Served bool
 }
 
-// chorus recognises a failure that many tenants of an application meet in the same way, while
-// nobody succeeds, as the application's.
+// chorus recognises a failure that many customers of an application meet in the same way,
+// while nobody succeeds, as the application's.
 type chorus struct{ parts map[part]*voices }
 
 // part is one API asked for with one application.
@@ -47,13 +50,33 @@ type voices struct {
 
 // complaint is what the failure of a tenant would mean if it were everybody's.
 type complaint struct {
-	cause  token.Fault
-	since  time.Time
-	served bool
+	cause    token.Fault
+	tenantID string
+	since    time.Time
+	served   bool
 }
 
-// hear takes in how a token fares.
-func (c *chorus) hear(v Voice, now time.Time) {
+// hear takes in all that a tenant has to say; what it said before of other APIs is over.
+func (c *chorus) hear(key types.NamespacedName, said []Voice, now time.Time) {
+	wanted := map[part]bool{}
+	for _, v := range said {
+		wanted[part{v.App, v.Resource}] = true
+		c.take(key, v, now)
+	}
+	for at, heard := range c.parts {
+		if !wanted[at] {
+			delete(heard.failing, key)
+		}
+		if len(heard.failing) == 0 && now.Sub(heard.lastIssued) > forgotten {
+			delete(c.parts, at)
+		}
+	}
+}
+
+func (c *chorus) take(key types.NamespacedName, v Voice, now time.Time) {
+	if v.Fault != nil && (v.Fault.Shared || v.Fault.Scope == token.ScopeHost) {
+		return // no news of the application
+	}
 	at := part{v.App, v.Resource}
 	heard := c.parts[at]
 	cause := commonCause(v.Fault)
@@ -66,11 +89,15 @@ func (c *chorus) hear(v Voice, now time.Time) {
 	}
 	heard.lastIssued = later(heard.lastIssued, v.IssuedAt)
 	if cause == nil {
-		delete(heard.failing, v.Key)
+		delete(heard.failing, key)
 		return
 	}
-	if known, ok := heard.failing[v.Key]; (!ok || known.cause.Message != cause.Message) && heard.makeRoom() {
-		heard.failing[v.Key] = complaint{cause: *cause, since: now, served: v.Served}
+	since := v.Since
+	if since.IsZero() {
+		since = now
+	}
+	if known, ok := heard.failing[key]; (!ok || known.cause.Message != cause.Message) && heard.makeRoom() {
+		heard.failing[key] = complaint{cause: *cause, tenantID: v.TenantID, since: since, served: v.Served}
 	}
 }
 
@@ -86,7 +113,7 @@ func (v *voices) makeRoom() bool {
 // commonCause is what a failure means if many tenants meet it, nil if it is each one's own.
 func commonCause(fault *token.Fault) *token.Fault {
 	switch {
-	case fault == nil || fault.Shared:
+	case fault == nil:
 		return nil
 	case fault.InMany != nil:
 		return fault.InMany
@@ -98,56 +125,99 @@ func commonCause(fault *token.Fault) *token.Fault {
 
 // of is the failure of an application, or nil: always the same one if there are several.
 func (c *chorus) of(app string, now time.Time) *token.Fault {
+	var lastIssued time.Time
+	for at, heard := range c.parts {
+		if at.app == app {
+			lastIssued = later(lastIssued, heard.lastIssued)
+		}
+	}
 	var found *token.Fault
 	for at, heard := range c.parts {
 		if at.app != app {
 			continue
 		}
-		if fault := heard.recognise(now); fault != nil && (found == nil || fault.Message < found.Message) {
+		// If another API of the application works, this one may be one author's mistake.
+		elsewhere := now.Sub(lastIssued) <= forgotten && lastIssued.After(heard.lastIssued)
+		if fault := heard.recognise(now, elsewhere); fault != nil && (found == nil || fault.Message < found.Message) {
 			found = fault
 		}
 	}
 	return found
 }
 
-// recognise counts those who fail alike since the last success.
-func (v *voices) recognise(now time.Time) *token.Fault {
-	served, all := map[string]int{}, map[string]int{}
-	var found *token.Fault
-	for _, complaint := range v.failing {
+// witnesses are who met one failure.
+type witnesses struct {
+	cause               token.Fault
+	served, all, spaces map[string]bool
+}
+
+// recognise counts the customers who fail alike since the last success.
+func (v *voices) recognise(now time.Time, elsewhere bool) *token.Fault {
+	counts := map[string]*witnesses{}
+	for key, complaint := range v.failing {
 		if !complaint.since.After(v.lastIssued) {
 			continue
 		}
-		cause := complaint.cause
-		all[cause.Message]++
-		if complaint.served {
-			served[cause.Message]++
+		w := counts[complaint.cause.Message]
+		if w == nil {
+			w = &witnesses{cause: complaint.cause, served: map[string]bool{}, all: map[string]bool{}, spaces: map[string]bool{}}
+			counts[complaint.cause.Message] = w
 		}
-		nobodyServed := now.Sub(v.lastIssued) > forgotten
-		enough := served[cause.Message] >= chorusServed || nobodyServed && all[cause.Message] >= chorusAnyone
-		if enough && (found == nil || cause.Message < found.Message) {
-			found = &cause
+		w.all[complaint.tenantID], w.spaces[key.Namespace] = true, true
+		if complaint.served {
+			w.served[complaint.tenantID] = true
+		}
+	}
+	var found *token.Fault
+	for _, w := range counts {
+		if w.suffice(now.Sub(v.lastIssued) > forgotten, elsewhere) && (found == nil || w.cause.Message < found.Message) {
+			found = &w.cause
 		}
 	}
 	return found
 }
 
-func (c *chorus) forget(key types.NamespacedName) {
-	for _, heard := range c.parts {
-		delete(heard.failing, key)
+func (w *witnesses) suffice(nobodyServed, elsewhere bool) bool {
+	if elsewhere && len(w.spaces) < 2 {
+		return false
 	}
+	return len(w.served) >= chorusServed || nobodyServed && len(w.all) >= chorusAnyone
 }
 
-// Hear takes in how a token of a tenant fares, and tells Changed if that makes a failure the
-// application's, or ends one that was.
-func (h *Health) Hear(v Voice, now time.Time) {
+// apps are those of which a tenant said something, or says it now.
+func (c *chorus) apps(key types.NamespacedName, said []Voice) map[string]bool {
+	found := map[string]bool{}
+	for _, v := range said {
+		found[v.App] = true
+	}
+	for at, heard := range c.parts {
+		if _, ok := heard.failing[key]; ok {
+			found[at.app] = true
+		}
+	}
+	return found
+}
+
+// Hear takes in how all tokens of a tenant fare, and tells AppChanged if that makes a failure
+// an application's, or ends one that was.
+func (h *Health) Hear(key types.NamespacedName, said []Voice, now time.Time) {
 	h.mu.Lock()
-	before := h.chorus.of(v.App, now)
-	h.chorus.hear(v, now)
-	after := h.chorus.of(v.App, now)
+	before := map[string]bool{}
+	for app := range h.chorus.apps(key, said) {
+		before[app] = h.chorus.of(app, now) != nil
+	}
+	h.chorus.hear(key, said, now)
+	var changed []string
+	for app, had := range before {
+		if (h.chorus.of(app, now) != nil) != had {
+			changed = append(changed, app)
+		}
+	}
 	h.mu.Unlock()
-	if (before == nil) != (after == nil) && h.options.AppChanged != nil {
-		h.options.AppChanged(v.App)
+	if h.options.AppChanged != nil {
+		for _, app := range changed {
+			h.options.AppChanged(app)
+		}
 	}
 }
 

@@ -25,11 +25,11 @@ func misconfigured() *token.Fault {
 
 // says lets a tenant tell of its token: what is the matter, and how old the one is that it holds.
 func (d *desk) says(n int, fault *token.Fault, age time.Duration) {
-	v := health.Voice{Key: d.visitor("soc", n).Key, App: "partner", Resource: api, Fault: fault, Served: age > 0}
+	v := health.Voice{TenantID: d.visitor("soc", n).TenantID, App: "partner", Resource: api, Fault: fault, Served: age > 0}
 	if age > 0 {
 		v.IssuedAt = d.now.Add(-age)
 	}
-	d.Hear(v, d.now)
+	d.Hear(d.visitor("soc", n).Key, []health.Voice{v}, d.now)
 }
 
 func TestChorus_AFailureOfManyIsTheApplications(t *testing.T) {
@@ -113,9 +113,66 @@ func TestChorus_TellsOfTheBeginningAndTheEnd(t *testing.T) {
 		d.says(i, nil, time.Second)
 	}
 	for i := range 1000 {
-		d.Forget(d.visitor("soc", i).Key)
+		d.Forget(d.visitor("soc", i).Key, d.now)
 	}
 	if want := []string{"partner", "partner"}; !slices.Equal(d.changedApps, want) {
 		t.Errorf("told of %v, want %v", d.changedApps, want)
+	}
+}
+
+// TestChorus_SaysNothingAnyMoreOfWhatIsNotWanted: the author corrected the resource, or the
+// objects are gone.
+func TestChorus_SaysNothingAnyMoreOfWhatIsNotWanted(t *testing.T) {
+	d := newDesk(t, 50, 64)
+	for i := range 3 {
+		d.says(i, unknownApp(), 0)
+	}
+	v := health.Voice{TenantID: "customer-soc-0", App: "partner", Resource: "https://another.example"}
+	d.Hear(d.visitor("soc", 0).Key, []health.Voice{v}, d.now)
+	if d.OfApp("partner", d.now) != nil {
+		t.Error("a corrected resource is still held against the application")
+	}
+	d.says(0, unknownApp(), 0)
+	d.Forget(d.visitor("soc", 1).Key, d.now)
+	if d.OfApp("partner", d.now) != nil {
+		t.Error("a deleted object still complains")
+	}
+	if want := []string{"partner", "partner", "partner", "partner"}; !slices.Equal(d.changedApps, want) {
+		t.Errorf("told of %v, want %v", d.changedApps, want)
+	}
+}
+
+// TestChorus_ARestartMakesNoOldFailureANewOne: who withdrew days ago still fails, and everybody
+// else holds tokens from before the restart.
+func TestChorus_ARestartMakesNoOldFailureANewOne(t *testing.T) {
+	d := newDesk(t, 50, 64)
+	d.says(9, nil, 10*time.Minute)
+	for i := range 2 {
+		key := d.visitor("soc", i).Key
+		v := health.Voice{TenantID: key.Name, App: "partner", Resource: api, Fault: unknownApp(), Served: true, Since: d.now.Add(-48 * time.Hour)}
+		d.Hear(key, []health.Voice{v}, d.now)
+	}
+	if d.OfApp("partner", d.now) != nil {
+		t.Error("two who withdrew days ago became the application's failure")
+	}
+}
+
+// TestChorus_OneAuthorsMistakeIsNotTheApplications: a resource that is misspelled twice in one
+// namespace, while another API of the application works.
+func TestChorus_OneAuthorsMistakeIsNotTheApplications(t *testing.T) {
+	d := newDesk(t, 50, 64)
+	good := health.Voice{TenantID: "good", App: "partner", Resource: "https://another.example", IssuedAt: d.now, Served: true}
+	d.Hear(d.visitor("others", 1).Key, []health.Voice{good}, d.now)
+	d.pass(time.Minute)
+	for i := range 2 {
+		d.says(i, misconfigured(), 30*time.Minute)
+	}
+	if d.OfApp("partner", d.now) != nil {
+		t.Error("the mistake of one namespace became the application's")
+	}
+	v := health.Voice{TenantID: "third", App: "partner", Resource: api, Fault: misconfigured(), Served: true}
+	d.Hear(d.visitor("others", 2).Key, []health.Voice{v}, d.now)
+	if d.OfApp("partner", d.now) == nil {
+		t.Error("two namespaces, and it is still nobody's")
 	}
 }

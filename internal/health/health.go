@@ -24,14 +24,17 @@ type Options struct {
 
 // Visitor is a tenant that wants to ask for one token.
 type Visitor struct {
-	// Key is the DefenderTenant.
-	Key types.NamespacedName
+	// Key is the DefenderTenant, TenantID its customer.
+	Key      types.NamespacedName
+	TenantID string
 	// Host is the login host, App the DefenderApp.
 	Host, App string
 	// Served is whether the application got a token for this tenant before.
 	Served bool
-	// Class is its urgency: the higher, the sooner.
-	Class int
+	// Class is its urgency: the higher, the sooner. Who is Pressing comes before all others;
+	// for the others the class orders those of one namespace only.
+	Class    int
+	Pressing bool
 	// ExpiresAt is the end of the token it holds, zero if it holds none.
 	ExpiresAt time.Time
 	// Refused is set when every credential of the application is refused.
@@ -55,10 +58,12 @@ const (
 	ofRefused      // the canary of an application whose credentials are refused
 )
 
-// Hold says why there is no turn now. The visitor waits and will be called.
+// Hold says why there is no turn now.
 type Hold struct {
 	// Fault is what it waits for to end; nil if it is only a matter of its turn.
 	Fault *token.Fault
+	// Until is when to enter again. Zero: the visitor will be called.
+	Until time.Time
 }
 
 // Health is the health of all login hosts. It may be used from several goroutines.
@@ -80,6 +85,11 @@ func New(o Options) *Health {
 func (h *Health) Enter(v Visitor, now time.Time) (Turn, *Hold) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for name, other := range h.hosts {
+		if name != v.Host {
+			other.withdraw(v.Key) // its application moved to another cloud
+		}
+	}
 	at := h.host(v.Host)
 	at.dropLost(now)
 	turn, hold := at.enter(v, now)
@@ -158,14 +168,14 @@ func (h *Health) Withdraw(key types.NamespacedName) {
 }
 
 // Forget drops a tenant that is no more.
-func (h *Health) Forget(key types.NamespacedName) {
+func (h *Health) Forget(key types.NamespacedName, now time.Time) {
 	h.Withdraw(key)
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	for _, at := range h.hosts {
 		at.speed.forget(key)
 	}
-	h.chorus.forget(key)
+	h.mu.Unlock()
+	h.Hear(key, nil, now)
 }
 
 // Standing is how a login host stands.

@@ -38,13 +38,13 @@ func TestEnter_TurnsStayUnderTheLimitWithinAnySecond(t *testing.T) {
 func TestRoom_TheMostUrgentFirstThenOneNamespaceAfterTheOtherThenTheTokenThatEndsFirst(t *testing.T) {
 	d := newDesk(t, 1, 64)
 	d.ask(d.visitor("first", 0)) // takes the only turn of this second
-	class := func(n int) func(*health.Visitor) { return func(v *health.Visitor) { v.Class = n } }
+	pressing := func(v *health.Visitor) { v.Class, v.Pressing = 30, true }
 	for i := range 3 {
 		d.waits(d.visitor("large", i, endsIn(d, time.Duration(30-i)*time.Minute)))
 	}
 	d.waits(d.visitor("small", 0))
 	d.waits(d.visitor("large", 7, neverServed))
-	d.waits(d.visitor("large", 8, class(30)))
+	d.waits(d.visitor("large", 8, pressing))
 	for _, want := range []string{"large/tenant-008", "large/tenant-002", "small/tenant-000", "large/tenant-001", "large/tenant-000", "large/tenant-007"} {
 		d.expectCalled()
 		d.pass(1050 * time.Millisecond)
@@ -76,7 +76,7 @@ func TestCall_ATurnThatNobodyTakesGoesToTheNext(t *testing.T) {
 	d.waits(gone)
 	d.pass(2 * time.Second)
 	d.expectCalled("soc/tenant-001")
-	d.Forget(gone.Key)
+	d.Forget(gone.Key, d.now)
 	d.pass(2 * time.Second)
 	d.ask(d.visitor("soc", 3))
 	d.waits(d.visitor("soc", 4))
@@ -233,10 +233,18 @@ func TestThrottling_OfOneTenantIsItsOwnAffairOfTwoItIsEveryones(t *testing.T) {
 	d := newDesk(t, 50, 64)
 	for range 20 {
 		d.ends(d.visitor("soc", 1), throttled(time.Minute))
+		_, hold := d.Enter(d.visitor("soc", 1), d.now) // edited, or asked for by a person
+		if hold == nil || hold.Fault.Reason != "Throttled" || !hold.Until.Equal(d.now.Add(time.Minute)) {
+			t.Fatalf("who was told to wait a minute got %+v", hold)
+		}
+		d.pass(time.Minute)
+	}
+	for i := range 15 {
+		d.ends(d.visitor("bad", i, neverServed), throttled(time.Minute))
 		d.pass(time.Second)
 	}
 	if d.Of(login).Fault != nil {
-		t.Fatal("one throttled tenant stopped all")
+		t.Fatal("one throttled customer and those never served stopped all")
 	}
 	d.ends(d.visitor("soc", 3), nil)
 	d.pass(time.Second)
@@ -413,10 +421,15 @@ func TestNobodyIsLost(t *testing.T) {
 		d := newDesk(t, 5, 8)
 		random := rand.New(rand.NewPCG(seed, 2026))
 		wanting, asking := map[types.NamespacedName]health.Visitor{}, map[types.NamespacedName]health.Turn{}
+		resting := map[types.NamespacedName]time.Time{}
 		outcomes := []*token.Fault{nil, nil, hostAway(), throttled(time.Minute), credentialRefused(), notConsented()}
 		enter := func(v health.Visitor) {
-			if turn, hold := d.Enter(v, d.now); hold == nil {
+			turn, hold := d.Enter(v, d.now)
+			switch delete(resting, v.Key); {
+			case hold == nil:
 				asking[v.Key] = turn
+			case !hold.Until.IsZero():
+				resting[v.Key] = hold.Until
 			}
 		}
 		step := func(good bool) {
@@ -424,6 +437,11 @@ func TestNobodyIsLost(t *testing.T) {
 			for _, v := range visitors {
 				if len(asking) < 8 {
 					enter(wanting[v.Key])
+				}
+			}
+			for key, until := range resting {
+				if !d.now.Before(until) {
+					enter(wanting[key])
 				}
 			}
 			for key, turn := range asking {
@@ -474,4 +492,111 @@ func TestEnter_WhoLooksAgainKeepsItsPlace(t *testing.T) {
 	if got := d.Of(login).Waiting; got != 0 {
 		t.Errorf("waiting: %d, want none", got)
 	}
+}
+
+func TestThrottling_OneCustomerCostsTheOthersNothing(t *testing.T) {
+	d := newDesk(t, 50, 1000)
+	d.ends(d.visitor("good", 0), nil)
+	for range 8 {
+		d.ends(d.visitor("bad", 1, neverServed), throttled(time.Second))
+		d.pass(time.Second)
+	}
+	for i := range 600 {
+		d.Enter(d.visitor("good", i), d.now)
+	}
+	turns := 0
+	for range 200 {
+		d.pass(50 * time.Millisecond)
+		turns += len(d.called())
+	}
+	if turns < 450 {
+		t.Errorf("the others got %d turns in 10 s at 50 a second", turns)
+	}
+}
+
+func TestThrottling_OfManyAmongSuccessesSlowsDown(t *testing.T) {
+	d := newDesk(t, 50, 1000)
+	for i := range 6 {
+		d.ends(d.visitor("soc", i), throttled(time.Minute))
+		d.pass(time.Second)
+		d.ends(d.visitor("good", i), nil)
+	}
+	if d.Of(login).Fault != nil {
+		t.Fatal("successes in between, and yet everybody is held back")
+	}
+	for i := range 600 {
+		d.Enter(d.visitor("good", 100+i), d.now)
+	}
+	turns := 0
+	for range 20 {
+		d.pass(50 * time.Millisecond)
+		turns += len(d.called())
+	}
+	if turns > 20 {
+		t.Errorf("%d turns in the second after six customers were throttled within six seconds, want a slower rate", turns)
+	}
+}
+
+// TestRoom_ANamespaceInALoopStarvesNobody: its objects are new again after each edit, and come
+// before what else it wants, but not before others.
+func TestRoom_ANamespaceInALoopStarvesNobody(t *testing.T) {
+	d := newDesk(t, 10, 8)
+	class := func(n int) func(*health.Visitor) { return func(v *health.Visitor) { v.Class = n } }
+	for i := range 400 {
+		d.Enter(d.visitor("loop", i, neverServed, class(10)), d.now)
+	}
+	d.waits(d.visitor("quiet", 1, neverServed, class(-10)))
+	for range 20 {
+		d.pass(100 * time.Millisecond)
+		if slices.Contains(d.called(), "quiet/tenant-001") {
+			return
+		}
+	}
+	t.Error("the other namespace got no turn within two seconds")
+}
+
+// TestBreaker_WhatWasNeverSentSaysNothing: an application whose vault is away as well.
+func TestBreaker_WhatWasNeverSentSaysNothing(t *testing.T) {
+	vaultAway := credentialRefused()
+	vaultAway.Unsent = true
+	d := newDesk(t, 50, 64)
+	for i := range 20 {
+		d.ends(d.visitor("soc", i), hostAway())
+		if d.Of(login).Fault != nil {
+			break
+		}
+		d.ends(d.visitor("vaulted", i), vaultAway)
+		d.pass(time.Second)
+	}
+	if d.Of(login).Fault == nil {
+		t.Fatal("the breaker did not open")
+	}
+	d.waits(d.visitor("vaulted", 1))
+	d.pass(10 * time.Second)
+	d.expectCalled("vaulted/tenant-001")
+	d.ends(d.visitor("vaulted", 1), vaultAway)
+	if d.Of(login).Fault == nil {
+		t.Error("a request that was never sent closed the breaker")
+	}
+}
+
+func TestBreaker_NeverServedTenantsDoNotOpenItWhileOthersAreServed(t *testing.T) {
+	d := newDesk(t, 50, 64)
+	d.ends(d.visitor("good", 1), nil)
+	fail(d, 100, 50, neverServed)
+	if d.Of(login).Fault != nil {
+		t.Error("tenants that were never served stopped the others")
+	}
+}
+
+// TestRefused_ACanaryThatMovesAwayIsReplaced: its DefenderTenant names another application now.
+func TestRefused_ACanaryThatMovesAwayIsReplaced(t *testing.T) {
+	d := newDesk(t, 50, 8)
+	d.ends(d.visitor("soc", 3, refusedApp), credentialRefused())
+	d.waits(d.visitor("soc", 1, refusedApp))
+	d.waits(d.visitor("soc", 2, refusedApp))
+	d.pass(30 * time.Second)
+	d.expectCalled("soc/tenant-001")
+	d.ends(d.visitor("soc", 1, func(v *health.Visitor) { v.App = "another" }), nil)
+	d.expectCalled("soc/tenant-002")
 }

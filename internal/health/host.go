@@ -14,6 +14,9 @@ type host struct {
 	breaker breaker
 	speed   speed
 	asked   bool
+	// lastServed is when a customer that was served before last got an answer.
+	lastServed time.Time
+	resting    resting
 
 	ready *room           // wait for a request under the rate
 	slow  *room           // wait for one of the few places of the slow
@@ -29,12 +32,19 @@ func newHost(o Options) *host {
 		pace: newPace(o.RequestsPerSecond), places: max(1, o.Workers/4),
 		ready: newRoom(), slow: newRoom(), apps: map[string]*app{},
 		called: map[types.NamespacedName]*Turn{}, taken: map[types.NamespacedName]*Turn{},
-		speed: newSpeed(),
+		speed: newSpeed(), resting: resting{},
 	}
 }
 
 // enter gives a called visitor its turn, anybody else one if nothing speaks against it.
 func (at *host) enter(v Visitor, now time.Time) (Turn, *Hold) {
+	if rest := at.resting.of(v.TenantID, now); rest != nil {
+		at.withdraw(v.Key)
+		return Turn{}, &Hold{Fault: rest.fault, Until: rest.until}
+	}
+	if turn := at.called[v.Key]; turn != nil && turn.visitor.App != v.App {
+		at.decline(*turn) // it asks for somebody else now
+	}
 	if turn := at.called[v.Key]; turn != nil {
 		delete(at.called, v.Key)
 		if v.Refused == nil || turn.kind != ordinary {
@@ -129,29 +139,40 @@ func (at *host) hold(v Visitor) *Hold {
 func (at *host) leave(t Turn, outcome *token.Fault, now time.Time) bool {
 	key := t.visitor.Key
 	delete(at.taken, key)
-	known := at.asked
-	at.asked = true
 	at.breaker.returned(key)
 	at.learnOfApp(t, outcome, now)
-	ofTheHost := outcome != nil && outcome.Scope == token.ScopeHost
+	if outcome != nil && outcome.Unsent {
+		return false // the host was not asked
+	}
+	known := at.asked
+	at.asked = true
 	if !at.breaker.isOpen() {
 		at.speed.note(key, now.Sub(t.since))
 	}
-	if !ofTheHost {
-		ended := at.breaker.succeed()
-		if ended != nil {
-			at.pace.restart(now, isThrottled(ended))
-		}
-		return ended != nil || !known
+	at.resting.note(t.visitor, outcome, now)
+	if outcome != nil && outcome.Scope == token.ScopeHost {
+		return at.fail(t.visitor, outcome, now) || !known
 	}
-	if isThrottled(outcome) {
+	if t.visitor.Served {
+		at.lastServed = now
+	}
+	ended := at.breaker.succeed()
+	if ended != nil {
+		at.pace.restart(now, isThrottled(ended))
+	}
+	return ended != nil || !known
+}
+
+// fail counts a failure of the host. One throttled customer costs the others nothing.
+func (at *host) fail(v Visitor, outcome *token.Fault, now time.Time) bool {
+	opened := at.breaker.fail(v, outcome, at.lastServed, now)
+	if isThrottled(outcome) && (at.breaker.isOpen() || at.resting.many(now)) {
 		at.pace.halve(now)
 	}
-	if at.breaker.fail(t.visitor, outcome, now) {
+	if opened {
 		at.speed.forgive() // they were slow because the host was
-		return true
 	}
-	return !known
+	return opened
 }
 
 // learnOfApp opens the way for an application once a credential of it is accepted.
@@ -186,52 +207,4 @@ func (at *host) release(t Turn) {
 	if a := at.apps[t.visitor.App]; a != nil && a.canary == key {
 		a.canary, a.nextProbe = types.NamespacedName{}, time.Time{}
 	}
-}
-
-// withdraw is for a tenant that wants nothing any more.
-func (at *host) withdraw(key types.NamespacedName) {
-	for _, r := range at.rooms() {
-		r.remove(key)
-	}
-	if turn := at.called[key]; turn != nil {
-		at.release(*turn)
-	}
-}
-
-func (at *host) rooms() []*room {
-	all := []*room{at.ready, at.slow}
-	for _, a := range at.apps {
-		all = append(all, a.held)
-	}
-	return all
-}
-
-func (at *host) waiting() int {
-	n := 0
-	for _, r := range at.rooms() {
-		n += r.len()
-	}
-	return n
-}
-
-func (at *host) othersWait(key types.NamespacedName) bool {
-	for _, r := range at.rooms() {
-		if r.othersThan(key) {
-			return true
-		}
-	}
-	return false
-}
-
-// slowOut is how many of the slow ask now, or were called to.
-func (at *host) slowOut() int {
-	n := 0
-	for _, turns := range []map[types.NamespacedName]*Turn{at.called, at.taken} {
-		for _, turn := range turns {
-			if turn.slow {
-				n++
-			}
-		}
-	}
-	return n
 }

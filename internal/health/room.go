@@ -3,19 +3,21 @@ package health
 import (
 	"cmp"
 	"container/heap"
+	"math"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// room is where visitors wait: the most urgent class first, within it one namespace after
-// the other, and within a namespace the token that ends first.
+// room is where visitors wait: those who are pressing first, by class; then all others, one
+// namespace after the other; and within a namespace the highest class, then the token that
+// ends first. So a namespace that makes much work for itself holds up nobody else.
 type room struct {
 	classes map[int]*class
 	waiting map[types.NamespacedName]*waiter
 }
 
-// class is the visitors of one urgency.
+// class is the pressing visitors of one urgency, or all that are not pressing.
 type class struct {
 	order  []string // namespaces, the next to be served first
 	spaces map[string]*byEnd
@@ -40,17 +42,21 @@ func (r *room) othersThan(key types.NamespacedName) bool {
 
 // push lets a visitor wait. One that waits already keeps its place unless its urgency changed.
 func (r *room) push(v Visitor) {
-	if w := r.waiting[v.Key]; w != nil && w.Class == v.Class && w.ExpiresAt.Equal(v.ExpiresAt) {
+	if w := r.waiting[v.Key]; w != nil && w.Class == v.Class && w.Pressing == v.Pressing && w.ExpiresAt.Equal(v.ExpiresAt) {
 		w.Visitor = v
 		return
 	}
 	r.remove(v.Key)
 	w := &waiter{Visitor: v}
 	r.waiting[v.Key] = w
-	c := r.classes[v.Class]
+	rank := math.MinInt
+	if v.Pressing {
+		rank = v.Class
+	}
+	c := r.classes[rank]
 	if c == nil {
 		c = &class{spaces: map[string]*byEnd{}}
-		r.classes[v.Class] = c
+		r.classes[rank] = c
 	}
 	space := c.spaces[v.Key.Namespace]
 	if space == nil {
@@ -141,12 +147,17 @@ func (r *room) drain() []Visitor {
 	return all
 }
 
-// byEnd is a heap of waiters, the token that ends first on top.
+// byEnd is a heap of the waiters of a namespace.
 type byEnd []*waiter
 
-func (h byEnd) Len() int           { return len(h) }
-func (h byEnd) Less(i, j int) bool { return sooner(h[i].Visitor, h[j].Visitor) }
-func (h byEnd) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h byEnd) Len() int { return len(h) }
+func (h byEnd) Less(i, j int) bool {
+	if h[i].Class != h[j].Class {
+		return h[i].Class > h[j].Class
+	}
+	return sooner(h[i].Visitor, h[j].Visitor)
+}
+func (h byEnd) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
 // Push and Pop are container/heap's.
 func (h *byEnd) Push(x any) {

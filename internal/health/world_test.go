@@ -39,8 +39,9 @@ func newDesk(t *testing.T, limit float64, workers int) *desk {
 // visitor is a tenant that was served before and whose token has 40 minutes left.
 func (d *desk) visitor(namespace string, n int, changes ...func(*health.Visitor)) health.Visitor {
 	v := health.Visitor{
-		Key:  types.NamespacedName{Namespace: namespace, Name: fmt.Sprintf("tenant-%03d", n)},
-		Host: login, App: "partner", Served: true, ExpiresAt: d.now.Add(40 * time.Minute),
+		Key:      types.NamespacedName{Namespace: namespace, Name: fmt.Sprintf("tenant-%03d", n)},
+		TenantID: fmt.Sprintf("customer-%s-%d", namespace, n),
+		Host:     login, App: "partner", Served: true, ExpiresAt: d.now.Add(40 * time.Minute),
 	}
 	for _, change := range changes {
 		change(&v)

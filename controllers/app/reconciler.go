@@ -73,6 +73,8 @@ type Reconciler struct {
 	// Judged receives the applications of which Entra ID judged a credential, or whose tenants
 	// came to have a trouble in common, or lost it.
 	Judged <-chan event.GenericEvent
+
+	written written
 }
 
 // Reconcile looks at the credentials, writes the status if it differs, and proves one
@@ -83,8 +85,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Get(ctx, req.NamespacedName, app); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.Keyring.Forget(req.Name)
+			r.written.forget(req.Name)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.written.behind(app) {
+		return ctrl.Result{RequeueAfter: cacheLag}, nil
 	}
 	entries := r.Keyring.Entries(ctx, app)
 	if err := r.report(ctx, app, entries, now); err != nil {
@@ -104,6 +110,7 @@ func (r *Reconciler) report(ctx context.Context, app *v1alpha1.DefenderApp, entr
 	if err := r.Status().Patch(ctx, after, client.MergeFrom(app)); err != nil {
 		return fmt.Errorf("write status of DefenderApp %s: %w", app.Name, err)
 	}
+	r.written.note(after)
 	r.tell(app, after)
 	return nil
 }

@@ -104,15 +104,15 @@ func (r *Reconciler) report(ctx context.Context, app *v1alpha1.DefenderApp, entr
 	if err := r.Status().Patch(ctx, after, client.MergeFrom(app)); err != nil {
 		return fmt.Errorf("write status of DefenderApp %s: %w", app.Name, err)
 	}
-	r.tell(app, after)
+	r.tell(app, after, entries)
 	return nil
 }
 
-// nextLook is soon while a Secret could not be read, and when an end comes closer.
+// nextLook is soon while a credential could not be read or used, and when an end comes closer.
 func nextLook(entries []keyring.Entry, now time.Time) time.Duration {
 	next := nextStage(entries, now, lookInterval)
 	for _, entry := range entries {
-		if entry.Err != nil && entry.Err.Cure == token.ByRetry {
+		if entry.Err != nil && entry.Err.Cure == token.ByRetry || away(entry) != nil {
 			return min(next, time.Minute)
 		}
 	}

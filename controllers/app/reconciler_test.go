@@ -175,6 +175,34 @@ func TestReconcile_WritesOnceAndTellsOfChanges(t *testing.T) {
 	}
 }
 
+func TestReconcile_SpeaksOfTheVaultAndNotOfEntraID(t *testing.T) {
+	b := newBench(t, partner())
+	for _, step := range []struct {
+		name    string
+		entries []keyring.Entry
+		next    time.Duration
+		told    []string
+	}{
+		{"accepted", []keyring.Entry{entry("a", accepted(noon()))}, time.Hour, nil},
+		{"its vault is away", []keyring.Entry{entry("a", accepted(noon()), awayNow)}, time.Minute, []string{
+			"Warning VaultUnavailable The vault of a is away.",
+		}},
+		{"there again", []keyring.Entry{entry("a", accepted(noon()))}, time.Hour, []string{"Normal CredentialReady Credential a can be used."}},
+		{"away, and another one works", []keyring.Entry{entry("a", accepted(noon()), awayNow), entry("b", accepted(noon()))}, time.Minute, []string{
+			"Normal CredentialAccepted Entra ID accepts credential b.",
+			"Warning VaultUnavailable The vault of a is away. Another one is used meanwhile.",
+		}},
+	} {
+		b.ring.entries = step.entries
+		if next := b.reconcile(t); next != step.next {
+			t.Errorf("%s: the next look comes after %s", step.name, next)
+		}
+		if told := b.told(); !slices.Equal(told, step.told) {
+			t.Errorf("%s: told %q, want %q", step.name, told, step.told)
+		}
+	}
+}
+
 func TestReconcile_TellsNothingIfTheStatusWasNotWritten(t *testing.T) {
 	b := newBench(t, partner())
 	b.ring.entries = []keyring.Entry{entry("a", unusable("CredentialUnusable"))}

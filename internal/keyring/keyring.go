@@ -1,6 +1,5 @@
 // Package keyring holds the credentials of the applications: it reads them from where they
-// are kept, chooses the one to use, and remembers what
-// Entra ID said of each.
+// are kept, chooses the one to use, and remembers what Entra ID said of each.
 package keyring
 
 import (
@@ -36,7 +35,7 @@ type Keyring struct {
 	parsed map[slot]parsed
 }
 
-// slot names one version of nothing but the place where a credential is kept.
+// slot is the place where a credential is kept.
 type slot struct{ app, name string }
 
 // parsed keeps the outcome of reading a credential, which for a key is costly.
@@ -55,6 +54,9 @@ type Entry struct {
 	Suspected  *token.Fault // a refusal that may be a customer's affair, until others meet it too
 	// Former is the last accepted version, while it stays in use in place of the stored one.
 	Former *credential.Credential
+	// Away and FormerAway are why the stored version and the former one could not be used the
+	// last time, without a word of Entra ID: a vault did not sign, for example.
+	Away, FormerAway *token.Fault
 }
 
 // Verdict is what Entra ID said of one version of a credential.

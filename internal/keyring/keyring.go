@@ -93,7 +93,7 @@ type reading struct {
 	name  string
 	found credential.Credential
 	fault *token.Fault
-	gone  bool // somebody took it away: what was there before must not be used any more
+	gone  bool // somebody took it away, in contrast to one that cannot be read
 }
 
 // readAll reads the credentials of an application, without the lock: it may take time.
@@ -103,12 +103,10 @@ func (k *Keyring) readAll(ctx context.Context, app *v1alpha1.DefenderApp) []read
 		found, err := k.read(ctx, app, spec)
 		got := reading{name: spec.Name, found: found}
 		if err != nil {
-			got.fault, got.gone = unusable(app.Name, spec.Name, err), errors.Is(err, errGone)
+			flaw, ok := errors.AsType[*credential.Defect](err)
+			got.fault, got.gone = unusable(app.Name, spec.Name, err), ok && flaw.Gone
 		}
 		readings = append(readings, got)
 	}
 	return readings
 }
-
-// errGone marks a credential that is not there, in contrast to one that cannot be read.
-var errGone = errors.New("nothing is stored")

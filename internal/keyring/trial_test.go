@@ -14,6 +14,9 @@ import (
 	"github.com/defender-tenant/operator/internal/token"
 )
 
+// notASecret is the ID of a client secret, stored in place of its value.
+const notASecret = "88888888-8888-8888-8888-888888888888"
+
 // The casts of the stories below. A capital letter had tokens before, a small one had not.
 func asker(name string) keyring.Asker {
 	return keyring.Asker{TenantID: strings.ToLower(name), Served: name != strings.ToLower(name), Canary: name == "CANARY"}
@@ -312,8 +315,8 @@ func TestAChangeThatOnlyACustomerFindsIsTold(t *testing.T) {
 		{"the same", "main-1", 0},
 		{"another version", "main-2", 1},
 		{"the same again", "main-2", 0},
-		{"one that cannot be read", "", 1},
-		{"still", "", 0},
+		{"one that cannot be read", notASecret, 1},
+		{"still", notASecret, 0},
 		{"the version before", "main-2", 1},
 	} {
 		s.stores("main", change.value)
@@ -339,9 +342,12 @@ func TestTheFormerVersionIsBack(t *testing.T) {
 func TestWhatCannotBeReadIsOnTrialAndWhatIsGoneIsNot(t *testing.T) {
 	s := newStory(t, "main")
 	s.asks("A", "main-1")
-	s.stores("main", "")
-	s.expect("empty", s.stands(), "main unusable former main-1")
-	s.expect("empty", s.would("A"), "main-1")
+	s.stores("main", notASecret)
+	s.expect("a secret's ID", s.stands(), "main unusable former main-1")
+	s.expect("a secret's ID", s.would("A"), "main-1")
+	s.stores("main", " ")
+	s.expect("empty", s.stands(), "main unusable")
+	s.expect("empty", s.would("A"), "nothing")
 	s.store("main", "other", "value")
 	s.expect("the key is gone", s.stands(), "main unusable")
 	s.expect("the key is gone", s.would("A"), "nothing")
@@ -364,7 +370,7 @@ func TestWhatWasNeverAcceptedIsNotKept(t *testing.T) {
 	s.expect("refused", s.asks("B"), "main-2")
 	s.stores("main", "main-3")
 	s.expect("a refused one was replaced", s.would("A"), "main-3")
-	s.stores("main", "")
+	s.stores("main", notASecret)
 	s.expect("an untested one cannot be read any more", s.would("A"), "nothing")
 }
 

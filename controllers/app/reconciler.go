@@ -97,7 +97,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) report(ctx context.Context, app *v1alpha1.DefenderApp, entries []keyring.Entry, now time.Time) error {
 	after := app.DeepCopy()
 	after.Status = statusOf(app, entries, r.Catalog.AppConsentURL(app.Spec), now)
-	r.addShared(after, now)
+	r.addShared(app, after, now)
 	if apiequality.Semantic.DeepEqual(app.Status, after.Status) {
 		return nil
 	}

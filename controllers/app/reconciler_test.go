@@ -96,6 +96,16 @@ func (b *bench) reconcile(t *testing.T) time.Duration {
 	return result.RequeueAfter
 }
 
+// read gives the application as it is stored.
+func (b *bench) read(t *testing.T) *v1alpha1.DefenderApp {
+	t.Helper()
+	app := &v1alpha1.DefenderApp{}
+	if err := b.Get(t.Context(), types.NamespacedName{Name: "partner"}, app); err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
 func (b *bench) told() []string {
 	var all []string
 	for {

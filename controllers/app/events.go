@@ -9,10 +9,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/keyring"
 )
 
 // tell emits an event for each condition that changed for better or worse.
-func (r *Reconciler) tell(before, after *v1alpha1.DefenderApp) {
+func (r *Reconciler) tell(before, after *v1alpha1.DefenderApp, entries []keyring.Entry) {
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCredentialAccepted, v1alpha1.ConditionCredentialExpiring, v1alpha1.ConditionEntraReachable} {
 		was := apimeta.FindStatusCondition(before.Status.Conditions, kind)
 		is := apimeta.FindStatusCondition(after.Status.Conditions, kind)
@@ -31,7 +32,7 @@ func (r *Reconciler) tell(before, after *v1alpha1.DefenderApp) {
 		}
 	}
 	for _, c := range newlyBroken(before.Status.Credentials, after) {
-		r.Events.Eventf(after, nil, corev1.EventTypeWarning, c.Reason, "Reconcile", "%s", broken(c))
+		r.Events.Eventf(after, nil, corev1.EventTypeWarning, c.Reason, "Reconcile", "%s", broken(c, entries))
 	}
 }
 
@@ -46,14 +47,25 @@ func newlyBroken(before []v1alpha1.CredentialStatus, after *v1alpha1.DefenderApp
 		known := slices.ContainsFunc(before, func(b v1alpha1.CredentialStatus) bool {
 			return b.Name == c.Name && b.Fingerprint == c.Fingerprint && b.Reason == c.Reason
 		})
-		if c.Reason != "" && c.Reason != v1alpha1.ReasonCredentialOnTrial && !known {
+		if c.Reason != "" && c.Reason != v1alpha1.ReasonCredentialOnTrial && !known && !isReason(after, c.Reason) {
 			found = append(found, c)
 		}
 	}
 	return found
 }
 
-func broken(c v1alpha1.CredentialStatus) string {
+// isReason tells whether the application as a whole is not ready for the same reason.
+func isReason(app *v1alpha1.DefenderApp, reason string) bool {
+	ready := apimeta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Status == metav1.ConditionFalse && ready.Reason == reason
+}
+
+func broken(c v1alpha1.CredentialStatus, entries []keyring.Entry) string {
+	for _, entry := range entries {
+		if entry.Name == c.Name && entry.Away != nil && c.Reason == entry.Away.Reason {
+			return entry.Away.Message + " Another one is used meanwhile."
+		}
+	}
 	if c.Fingerprint == "" {
 		return fmt.Sprintf("Credential %s as it is stored cannot be used, while another one works. The platform team must mend or remove it before that one ends.", c.Name)
 	}

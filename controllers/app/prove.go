@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -82,13 +83,13 @@ func (r *Reconciler) canary(ctx context.Context, app *v1alpha1.DefenderApp, spar
 }
 
 // servedUntil gives the resource and the end of the token that lasts longest, as far as the
-// status tells: it is a hint only, but a token that is ready was granted.
+// status tells: it is a hint only, but a token that is ready and can be renewed was granted.
 func servedUntil(app *v1alpha1.DefenderApp, tenant *v1alpha1.DefenderTenant, now time.Time) (resource string, end time.Time) {
-	if tenant.Spec.Suspend || tenant.DeletionTimestamp != nil {
+	if tenant.Spec.Suspend || tenant.DeletionTimestamp != nil || !isSettled(tenant) {
 		return "", end
 	}
 	for _, held := range tenant.Status.Tokens {
-		if !held.Ready || held.ExpiresAt == nil || !held.ExpiresAt.After(now) || !held.ExpiresAt.After(end) {
+		if !held.Ready || isBarred(held.Failure) || held.ExpiresAt == nil || !held.ExpiresAt.After(now) || !held.ExpiresAt.After(end) {
 			continue
 		}
 		target, fault := cloud.Resolve(app.Spec.Cloud, tenant.Spec.Region, specOf(tenant, held.Name))
@@ -97,6 +98,27 @@ func servedUntil(app *v1alpha1.DefenderApp, tenant *v1alpha1.DefenderTenant, now
 		}
 	}
 	return resource, end
+}
+
+// isSettled tells whether the status speaks of the spec as it is, so that its tokens are of
+// this tenant and this application.
+func isSettled(tenant *v1alpha1.DefenderTenant) bool {
+	return tenant.Status.ObservedGeneration == tenant.Generation &&
+		!apimeta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionStalled)
+}
+
+// isBarred tells whether a token is there but cannot be renewed: it may be one of a former
+// application, and no grant or no consent be there for this one. Whoever met a trouble of
+// the credential was let through to it.
+func isBarred(failure *v1alpha1.TokenFailure) bool {
+	if failure == nil {
+		return false
+	}
+	switch failure.Reason {
+	case v1alpha1.ReasonCredentialRefused, v1alpha1.ReasonVaultUnavailable, v1alpha1.ReasonVaultRefused:
+		return false
+	}
+	return true
 }
 
 // specOf is the spec of a token; without any there is one for Defender XDR.

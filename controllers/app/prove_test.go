@@ -35,6 +35,13 @@ func customer(name string, left time.Duration, changes ...func(*v1alpha1.Defende
 	return tenant
 }
 
+// failing has a token that is ready, and cannot be renewed.
+func failing(reason string) func(*v1alpha1.DefenderTenant) {
+	return func(o *v1alpha1.DefenderTenant) {
+		o.Status.Tokens[0].Failure = &v1alpha1.TokenFailure{Reason: reason}
+	}
+}
+
 func TestReconcile_ProvesWhatIsWantedWithACustomerWhoHasAToken(t *testing.T) {
 	const xdr = "https://api.security.microsoft.com"
 	for name, test := range map[string]struct {
@@ -50,8 +57,16 @@ func TestReconcile_ProvesWhatIsWantedWithACustomerWhoHasAToken(t *testing.T) {
 		"none without an end":               {[]client.Object{customer("a", time.Hour, func(o *v1alpha1.DefenderTenant) { o.Status.Tokens[0].ExpiresAt = nil })}, nil, ""},
 		"none that is suspended":            {[]client.Object{customer("a", time.Hour, func(o *v1alpha1.DefenderTenant) { o.Spec.Suspend = true })}, nil, ""},
 		"none of another application":       {[]client.Object{customer("a", time.Hour, func(o *v1alpha1.DefenderTenant) { o.Spec.App = "other" })}, nil, ""},
-		"another than the spared one":       {[]client.Object{customer("a", time.Hour), customer("b", time.Minute)}, []string{"a"}, "b " + xdr},
-		"the spared one for want of others": {[]client.Object{customer("a", time.Hour)}, []string{"a"}, "a " + xdr},
+		"none that was edited since then":   {[]client.Object{customer("a", time.Hour, func(o *v1alpha1.DefenderTenant) { o.Generation = 2 })}, nil, ""},
+		"none that is stalled": {[]client.Object{customer("a", time.Hour, func(o *v1alpha1.DefenderTenant) {
+			o.Status.Conditions = []metav1.Condition{{Type: "Stalled", Status: "True"}}
+		})}, nil, ""},
+		"none without a grant, with a token of its former application": {[]client.Object{customer("a", time.Hour, failing("AccessDenied"))}, nil, ""},
+		"none without consent, with a token of its former application": {[]client.Object{customer("a", time.Hour, failing("ConsentRequired"))}, nil, ""},
+		"one that met what is to be proved":                            {[]client.Object{customer("a", time.Hour, failing("CredentialRefused"))}, nil, "a " + xdr},
+		"one whose vault was away":                                     {[]client.Object{customer("a", time.Hour, failing("VaultUnavailable"))}, nil, "a " + xdr},
+		"another than the spared one":                                  {[]client.Object{customer("a", time.Hour), customer("b", time.Minute)}, []string{"a"}, "b " + xdr},
+		"the spared one for want of others":                            {[]client.Object{customer("a", time.Hour)}, []string{"a"}, "a " + xdr},
 		"for the API of its token": {[]client.Object{customer("a", time.Hour, func(o *v1alpha1.DefenderTenant) {
 			o.Spec.Tokens = []v1alpha1.TokenSpec{{Name: "other", API: "DefenderXDR"}, {Name: "xdr", API: "MicrosoftGraph"}}
 		})}, nil, "a https://graph.microsoft.com"},

@@ -103,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) report(ctx context.Context, app *v1alpha1.DefenderApp, entries []keyring.Entry, now time.Time) error {
 	after := app.DeepCopy()
 	after.Status = statusOf(app, entries, r.Catalog.AppConsentURL(app.Spec), now)
-	r.addShared(after, now)
+	r.addShared(app, after, now)
 	if apiequality.Semantic.DeepEqual(app.Status, after.Status) {
 		return nil
 	}
@@ -111,15 +111,15 @@ func (r *Reconciler) report(ctx context.Context, app *v1alpha1.DefenderApp, entr
 		return fmt.Errorf("write status of DefenderApp %s: %w", app.Name, err)
 	}
 	r.written.note(after)
-	r.tell(app, after)
+	r.tell(app, after, entries)
 	return nil
 }
 
-// nextLook is soon while a Secret could not be read, and when an end comes closer.
+// nextLook is soon while a credential could not be read or used, and when an end comes closer.
 func nextLook(entries []keyring.Entry, now time.Time) time.Duration {
 	next := nextStage(entries, now, lookInterval)
 	for _, entry := range entries {
-		if entry.Err != nil && entry.Err.Cure == token.ByRetry {
+		if entry.Err != nil && entry.Err.Cure == token.ByRetry || away(entry) != nil {
 			return min(next, time.Minute)
 		}
 	}

@@ -96,6 +96,16 @@ func (b *bench) reconcile(t *testing.T) time.Duration {
 	return result.RequeueAfter
 }
 
+// read gives the application as it is stored.
+func (b *bench) read(t *testing.T) *v1alpha1.DefenderApp {
+	t.Helper()
+	app := &v1alpha1.DefenderApp{}
+	if err := b.Get(t.Context(), types.NamespacedName{Name: "partner"}, app); err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
 func (b *bench) told() []string {
 	var all []string
 	for {
@@ -172,6 +182,34 @@ func TestReconcile_WritesOnceAndTellsOfChanges(t *testing.T) {
 	}
 	if want := "https://login.microsoftonline.com/common/oauth2/authorize?prompt=consent&client_id=22222222-2222-2222-2222-222222222222&response_type=code&sso_reload=true"; stored.Status.ConsentURL != want {
 		t.Errorf("consent link %s", stored.Status.ConsentURL)
+	}
+}
+
+func TestReconcile_SpeaksOfTheVaultAndNotOfEntraID(t *testing.T) {
+	b := newBench(t, partner())
+	for _, step := range []struct {
+		name    string
+		entries []keyring.Entry
+		next    time.Duration
+		told    []string
+	}{
+		{"accepted", []keyring.Entry{entry("a", accepted(noon()))}, time.Hour, nil},
+		{"its vault is away", []keyring.Entry{entry("a", accepted(noon()), awayNow)}, time.Minute, []string{
+			"Warning VaultUnavailable The vault of a is away.",
+		}},
+		{"there again", []keyring.Entry{entry("a", accepted(noon()))}, time.Hour, []string{"Normal CredentialReady Credential a can be used."}},
+		{"away, and another one works", []keyring.Entry{entry("a", accepted(noon()), awayNow), entry("b", accepted(noon()))}, time.Minute, []string{
+			"Normal CredentialAccepted Entra ID accepts credential b.",
+			"Warning VaultUnavailable The vault of a is away. Another one is used meanwhile.",
+		}},
+	} {
+		b.ring.entries = step.entries
+		if next := b.reconcile(t); next != step.next {
+			t.Errorf("%s: the next look comes after %s", step.name, next)
+		}
+		if told := b.told(); !slices.Equal(told, step.told) {
+			t.Errorf("%s: told %q, want %q", step.name, told, step.told)
+		}
 	}
 }
 

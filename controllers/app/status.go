@@ -54,6 +54,8 @@ func setReady(set setter, app *v1alpha1.DefenderApp, entries []keyring.Entry) {
 	switch {
 	case usable != nil && app.Spec.Suspend:
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "No token is requested with this application. The platform team ends that with spec.suspend: false.")
+	case usable != nil && away(*usable) != nil:
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, away(*usable).Reason, away(*usable).Message)
 	case usable != nil:
 		set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonCredentialReady, fmt.Sprintf("Credential %s can be used.", usable.Name))
 	case refused != nil:
@@ -75,11 +77,20 @@ func sortOut(entries []keyring.Entry) (usable, refused, unusable *keyring.Entry)
 			unusable = cmp.Or(unusable, entry)
 		case entry.Verdict != nil && entry.Verdict.Refused != nil:
 			refused = cmp.Or(refused, entry)
-		default:
-			usable = cmp.Or(usable, entry)
+		case usable == nil || away(*usable) != nil && entry.Away == nil:
+			usable = entry
 		}
 	}
 	return usable, refused, unusable
+}
+
+// away is why nothing comes of a credential at the moment, though Entra ID says nothing
+// against it.
+func away(entry keyring.Entry) *token.Fault {
+	if entry.Former != nil {
+		return entry.FormerAway
+	}
+	return entry.Away
 }
 
 // works tells whether Entra ID accepts a credential, be it in its former version.
@@ -89,6 +100,9 @@ func works(entry keyring.Entry) bool {
 
 // inUse is the credential that tokens are requested with, nil before one was accepted.
 func inUse(entries []keyring.Entry) *keyring.Entry {
+	if i := slices.IndexFunc(entries, func(e keyring.Entry) bool { return works(e) && away(e) == nil }); i >= 0 {
+		return &entries[i]
+	}
 	if i := slices.IndexFunc(entries, works); i >= 0 {
 		return &entries[i]
 	}
@@ -144,17 +158,12 @@ func credentialStatus(entry keyring.Entry, former []v1alpha1.CredentialStatus) v
 	i := slices.IndexFunc(former, func(c v1alpha1.CredentialStatus) bool {
 		return c.Name == entry.Name && c.Fingerprint == status.Fingerprint
 	})
+	status.Reason = reasonOf(entry)
 	if entry.Verdict == nil {
-		if entry.Former != nil {
-			status.Reason = v1alpha1.ReasonCredentialOnTrial
-		}
 		return status
 	}
 	accepted := entry.Verdict.Refused == nil
 	status.Accepted = &accepted
-	if !accepted {
-		status.Reason = entry.Verdict.Refused.Reason
-	}
 	status.CheckedAt = stamp(entry.Verdict.CheckedAt)
 	if !entry.Verdict.LastUsedAt.IsZero() {
 		status.LastUsedAt = stamp(entry.Verdict.LastUsedAt)
@@ -167,6 +176,19 @@ func credentialStatus(entry keyring.Entry, former []v1alpha1.CredentialStatus) v
 		status.LastUsedAt = hourly(former[i].LastUsedAt, status.LastUsedAt)
 	}
 	return status
+}
+
+// reasonOf is what stands against the stored version of a credential that can be read.
+func reasonOf(entry keyring.Entry) string {
+	switch {
+	case entry.Verdict != nil && entry.Verdict.Refused != nil:
+		return entry.Verdict.Refused.Reason
+	case entry.Away != nil:
+		return entry.Away.Reason
+	case entry.Verdict == nil && entry.Former != nil:
+		return v1alpha1.ReasonCredentialOnTrial
+	}
+	return ""
 }
 
 func hourly(former, fresh *metav1.Time) *metav1.Time {

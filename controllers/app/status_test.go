@@ -64,6 +64,11 @@ func former(e *keyring.Entry) {
 	e.Former = &credential.Credential{Name: e.Name, Fingerprint: "print-1"}
 }
 
+// awayNow could not be used the last time, as its vault is away.
+func awayNow(e *keyring.Entry) {
+	e.Away = &token.Fault{Reason: "VaultUnavailable", Message: "The vault of " + e.Name + " is away.", Cure: token.ByRetry, Unsent: true}
+}
+
 func version(fingerprint string) func(*keyring.Entry) {
 	return func(e *keyring.Entry) { e.Credential.Fingerprint = fingerprint }
 }
@@ -161,6 +166,32 @@ func TestStatusOf_Conditions(t *testing.T) {
 		"never used, and the next one accepted": {
 			entries: []keyring.Entry{entry("a"), entry("b", accepted(noon()))},
 			ready:   "True CredentialReady: Credential b can be used.", accepted: "True CredentialAccepted: Entra ID accepts credential b.", stalled: fine,
+		},
+		"accepted, and its vault is away": {
+			entries: []keyring.Entry{entry("a", accepted(noon()), awayNow)},
+			ready:   "False VaultUnavailable: The vault of a is away.", accepted: "True CredentialAccepted: Entra ID accepts credential a.", stalled: fine,
+		},
+		"its vault is away, and the next one works": {
+			entries: []keyring.Entry{entry("a", accepted(noon()), awayNow), entry("b", accepted(noon()))},
+			ready:   "True CredentialReady: Credential b can be used.", accepted: "True CredentialAccepted: Entra ID accepts credential b.", stalled: fine,
+		},
+		"its vault is away, and the next one was never used": {
+			entries: []keyring.Entry{entry("a", accepted(noon()), awayNow), entry("b")},
+			ready:   "True CredentialReady: Credential b can be used.", accepted: "True CredentialAccepted: Entra ID accepts credential a.", stalled: fine,
+		},
+		"never used, and its vault is away": {
+			entries: []keyring.Entry{entry("a", awayNow)},
+			ready:   "False VaultUnavailable: The vault of a is away.", accepted: "Unknown Pending: No credential has been used yet.", stalled: fine,
+		},
+		"a new version whose vault is away": {
+			entries:  []keyring.Entry{entry("a", version("print-2"), former, awayNow)},
+			ready:    "True CredentialReady: Credential a can be used.",
+			accepted: "True CredentialAccepted: Entra ID accepts the former version of credential a, which stays in use until it accepts a new one.", stalled: fine,
+		},
+		"the vault of both versions is away": {
+			entries:  []keyring.Entry{entry("a", version("print-2"), former, awayNow, func(e *keyring.Entry) { e.FormerAway = e.Away })},
+			ready:    "False VaultUnavailable: The vault of a is away.",
+			accepted: "True CredentialAccepted: Entra ID accepts the former version of credential a, which stays in use until it accepts a new one.", stalled: fine,
 		},
 		"suspended": {
 			entries: []keyring.Entry{entry("a", accepted(noon()))}, suspend: true,
@@ -260,6 +291,18 @@ func TestStatusOf_Credentials(t *testing.T) {
 			v1alpha1.DefenderAppStatus{},
 			entry("a", accepted(noon())),
 			`{"name":"a","fingerprint":"print-of-a","accepted":true,"checkedAt":"2026-05-04T12:00:00Z","lastUsedAt":"2026-05-04T12:00:00Z"}`,
+		},
+		"accepted, and its vault is away": {
+			v1alpha1.DefenderAppStatus{},
+			entry("a", accepted(noon()), awayNow),
+			`{"name":"a","fingerprint":"print-of-a","accepted":true,"reason":"VaultUnavailable","checkedAt":"2026-05-04T12:00:00Z","lastUsedAt":"2026-05-04T12:00:00Z"}`,
+		},
+		"never used, and its vault is away": {v1alpha1.DefenderAppStatus{}, entry("a", awayNow), `{"name":"a","fingerprint":"print-of-a","reason":"VaultUnavailable"}`},
+		"on trial, and its vault is away":   {former, entry("a", version("print-2"), trial, awayNow), `{"name":"a","fingerprint":"print-2","reason":"VaultUnavailable"}`},
+		"refused, and its vault is away": {
+			v1alpha1.DefenderAppStatus{},
+			entry("a", refused(noon(), time.Time{}), awayNow),
+			`{"name":"a","fingerprint":"print-of-a","accepted":false,"reason":"CredentialRefused","checkedAt":"2026-05-04T12:00:00Z"}`,
 		},
 		"refused from the start": {
 			v1alpha1.DefenderAppStatus{},

@@ -67,6 +67,9 @@ type Defect struct {
 	Reason string
 	// Passing is set where the same may work a moment later without anybody's doing.
 	Passing bool
+	// Gone is set where somebody took the credential away, or disabled it where it is kept: what
+	// was there before must not be used any more.
+	Gone bool
 	// Cause is for the log, and free of secrets like all else here.
 	Cause error
 }
@@ -90,7 +93,7 @@ func FromSecret(name, clientID string, value []byte, expires time.Time) (Credent
 	text := strings.TrimSpace(string(value))
 	switch {
 	case text == "":
-		return Credential{}, defect("the client secret is empty: store its value")
+		return Credential{}, &Defect{Text: "the client secret is empty: store its value", Gone: true}
 	case len(text) > maxSecretSize:
 		return Credential{}, defect("the client secret has more than %d characters: store its value alone", maxSecretSize)
 	case secretID.MatchString(text):

@@ -68,6 +68,9 @@ func TestFromSecret_Refuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := credential.FromSecret("secret", clientID, []byte(test.stored), time.Time{})
 			assertDefect(t, err, test.says)
+			if flaw, ok := errors.AsType[*credential.Defect](err); ok && flaw.Gone != (test.says == "is empty") {
+				t.Errorf("gone: %t", flaw.Gone)
+			}
 			refuteReveals(t, err.Error(), strings.TrimSpace(test.stored))
 			if !got.Secret.IsEmpty() || got.Fingerprint != "" {
 				t.Errorf("something was read all the same: %+v", got)

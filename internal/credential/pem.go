@@ -24,10 +24,10 @@ const (
 // FromPEM reads one RSA key and its certificate with the chain behind it.
 func FromPEM(name string, certPEM, keyPEM []byte) (Credential, error) {
 	switch {
+	case len(bytes.TrimSpace(keyPEM)) == 0:
+		return Credential{}, &Defect{Text: "tls.key is empty: store the RSA key as PEM", Gone: true}
 	case len(bytes.TrimSpace(certPEM)) == 0:
 		return Credential{}, defect("tls.crt is empty: store the certificate and its chain as PEM")
-	case len(bytes.TrimSpace(keyPEM)) == 0:
-		return Credential{}, defect("tls.key is empty: store the RSA key as PEM")
 	case len(certPEM) > maxPEMSize || len(keyPEM) > maxPEMSize:
 		return Credential{}, defect("tls.crt or tls.key is larger than %d bytes: store one certificate with its chain and one key", maxPEMSize)
 	}

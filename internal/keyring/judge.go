@@ -10,7 +10,8 @@ import (
 )
 
 // Judge records the outcome of an attempt: nil when a token came. Only a refusal of the
-// credential itself counts against it.
+// credential itself counts against it. One that could not be used, because its vault is away
+// for example, rests for a moment without a verdict: Entra ID was not asked.
 func (k *Keyring) Judge(app *v1alpha1.DefenderApp, used credential.Credential, asker Asker, outcome *token.Fault, now time.Time) {
 	k.mu.Lock()
 	changed := false
@@ -42,7 +43,10 @@ func (a *application) judge(used credential.Credential, asker Asker, outcome *to
 	case outcome == nil:
 		v.accept(asker, now)
 		r.settle(v, now)
-	case outcome.Scope == token.ScopeCredential:
+	case outcome.Scope != token.ScopeCredential:
+	case outcome.Unsent:
+		v.away, v.awayAt = outcome, now
+	default:
 		v.refuse(asker, outcome, a.served, now)
 	}
 	return v.phase() != before
@@ -73,6 +77,9 @@ func (r *record) settle(v *version, now time.Time) {
 // nothing.
 func (a *application) proved(v *version, asker Asker, outcome *token.Fault, now time.Time) {
 	a.provedAt, v.triedAt = now, now
+	if outcome != nil && outcome.Unsent {
+		return // nobody was asked
+	}
 	if outcome == nil || outcome.Scope == token.ScopeCredential {
 		a.silent = nil
 		return

@@ -1,6 +1,5 @@
 // Package keyring holds the credentials of the applications: it reads them from where they
-// are kept, chooses the one to use, and remembers what
-// Entra ID said of each.
+// are kept, chooses the one to use, and remembers what Entra ID said of each.
 package keyring
 
 import (
@@ -36,7 +35,7 @@ type Keyring struct {
 	parsed map[slot]parsed
 }
 
-// slot names one version of nothing but the place where a credential is kept.
+// slot is the place where a credential is kept.
 type slot struct{ app, name string }
 
 // parsed keeps the outcome of reading a credential, which for a key is costly.
@@ -55,6 +54,9 @@ type Entry struct {
 	Suspected  *token.Fault // a refusal that may be a customer's affair, until others meet it too
 	// Former is the last accepted version, while it stays in use in place of the stored one.
 	Former *credential.Credential
+	// Away and FormerAway are why the stored version and the former one could not be used the
+	// last time, without a word of Entra ID: a vault did not sign, for example.
+	Away, FormerAway *token.Fault
 }
 
 // Verdict is what Entra ID said of one version of a credential.
@@ -91,7 +93,7 @@ type reading struct {
 	name  string
 	found credential.Credential
 	fault *token.Fault
-	gone  bool // somebody took it away: what was there before must not be used any more
+	gone  bool // somebody took it away, in contrast to one that cannot be read
 }
 
 // readAll reads the credentials of an application, without the lock: it may take time.
@@ -101,12 +103,10 @@ func (k *Keyring) readAll(ctx context.Context, app *v1alpha1.DefenderApp) []read
 		found, err := k.read(ctx, app, spec)
 		got := reading{name: spec.Name, found: found}
 		if err != nil {
-			got.fault, got.gone = unusable(app.Name, spec.Name, err), errors.Is(err, errGone)
+			flaw, ok := errors.AsType[*credential.Defect](err)
+			got.fault, got.gone = unusable(app.Name, spec.Name, err), ok && flaw.Gone
 		}
 		readings = append(readings, got)
 	}
 	return readings
 }
-
-// errGone marks a credential that is not there, in contrast to one that cannot be read.
-var errGone = errors.New("nothing is stored")

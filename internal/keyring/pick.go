@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,6 +14,9 @@ import (
 
 // forgiveness is how long a refused credential rests while another one works.
 const forgiveness = 5 * time.Minute
+
+// rest is how long one that could not be used is left alone.
+const rest = 30 * time.Second
 
 // Asker is who asks Entra ID with a credential.
 type Asker struct {
@@ -29,14 +33,15 @@ type Asker struct {
 type Choice struct {
 	Credential credential.Credential
 	// Refused is set when Entra ID refuses every credential of the application that was ever
-	// judged, which is known for certain: the credential is for one canary at a time, to see
-	// whether that is still so, or whether a new one works.
+	// judged, which is known for certain, or when none can be used at the moment: the credential
+	// is for one canary at a time, to see whether that is still so, or whether a new one works.
 	Refused *token.Fault
 }
 
 // Pick gives the best credential of those whose fingerprint was not tried yet. That is, in
 // order of preference, one that Entra ID accepts; then one that it has not judged, which is
-// on trial as long as any other works; and one that it refuses only for want of any other.
+// on trial as long as any other works; and one that rests, or that it refuses, only for want
+// of any other.
 // Its error is a *token.Fault.
 func (k *Keyring) Pick(ctx context.Context, app *v1alpha1.DefenderApp, asker Asker, now time.Time, tried ...string) (Choice, error) {
 	readings := k.readAll(ctx, app)
@@ -61,7 +66,7 @@ func choose(app *v1alpha1.DefenderApp, records []*record, asker Asker, now time.
 	if best == nil {
 		return Choice{}, nothingLeft(app, records)
 	}
-	return Choice{Credential: best.credential, Refused: refusalOfAll(records)}, nil
+	return Choice{Credential: best.credential, Refused: refusalOfAll(records, now)}, nil
 }
 
 // versions are all that may be asked with, in order of preference.
@@ -73,18 +78,27 @@ func versions(records []*record) []*version {
 	return all
 }
 
-// refusalOfAll is the first refusal, if there are only refusals.
-func refusalOfAll(records []*record) *token.Fault {
-	var first *token.Fault
+// refusalOfAll is the first refusal, if all that were judged are refused; or, if none is left
+// that could be used now, why the first of those that rest does.
+func refusalOfAll(records []*record, now time.Time) *token.Fault {
+	var refused, away *token.Fault
+	untested := false
 	for _, v := range versions(records) {
-		if v.works() {
+		switch {
+		case v.refused != nil:
+			refused = cmp.Or(refused, v.refused)
+		case v.rests(now):
+			away = cmp.Or(away, v.away)
+		case v.works():
 			return nil
-		}
-		if first == nil {
-			first = v.refused
+		default:
+			untested = true
 		}
 	}
-	return first
+	if untested {
+		return refused
+	}
+	return cmp.Or(away, refused)
 }
 
 // nothingLeft says why there is no credential to ask with.

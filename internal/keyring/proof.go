@@ -44,7 +44,7 @@ func (k *Keyring) Wanted(app *v1alpha1.DefenderApp, now time.Time) *Proof {
 	}
 	var next *Proof
 	for _, v := range versions(a.records) {
-		due, why := a.dueOf(v)
+		due, why := a.dueOf(v, now)
 		if why == "" {
 			continue
 		}
@@ -65,13 +65,15 @@ func (k *Keyring) Wanted(app *v1alpha1.DefenderApp, now time.Time) *Proof {
 }
 
 // dueOf tells when a version wants a proof, and why: no reason, no proof.
-func (a *application) dueOf(v *version) (due time.Time, why string) {
+func (a *application) dueOf(v *version, now time.Time) (due time.Time, why string) {
 	stored := slices.ContainsFunc(a.records, func(r *record) bool { return r.current == v && r.fault == nil })
 	switch {
-	case v.refused != nil && (!stored || refusalOfAll(a.records) != nil):
+	case v.refused != nil && (!stored || refusalOfAll(a.records, now) != nil):
 		return due, "" // nobody waits for it, or those who need a token try it themselves
 	case v.refused != nil:
 		return latest(v.checkedAt, a.wantedAt).Add(forgiveness), "refused"
+	case v.away != nil:
+		return v.awayAt.Add(rest), "could not be used"
 	case v.suspected != nil:
 		return v.suspectedAt, "suspected"
 	case !stored:

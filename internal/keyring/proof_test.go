@@ -54,12 +54,12 @@ func TestWanted(t *testing.T) {
 		"two at once are five seconds apart":           {[]string{"a", "b", "c"}, func(s *story) { s.asks("A", "a-1"); s.proves("b-1") }, "c-1 (new) in 5s"},
 		"the former version is proved only if it is doubted": {[]string{"a"}, func(s *story) {
 			s.asks("A", "a-1")
-			s.stores("a", "")
+			s.stores("a", notASecret)
 			s.later(48 * time.Hour)
 		}, "nothing"},
 		"a former version that is doubted": {[]string{"a"}, func(s *story) {
 			s.asks("A", "a-1")
-			s.stores("a", "")
+			s.stores("a", notASecret)
 			s.asks("B")
 		}, "a-1 (suspected) now"},
 		"a former version that is refused is left alone": {[]string{"a"}, func(s *story) {
@@ -74,7 +74,7 @@ func TestWanted(t *testing.T) {
 			s.asks("B")
 			s.asks("B", "a-2")
 		}, "a-2 (unused for a day) in 24h0m0s"},
-		"what cannot be read": {[]string{"a"}, func(s *story) { s.stores("a", "") }, "nothing"},
+		"what cannot be read": {[]string{"a"}, func(s *story) { s.stores("a", notASecret) }, "nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStory(t, test.credentials...)

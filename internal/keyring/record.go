@@ -136,7 +136,7 @@ func (r *record) entry() Entry {
 	e := Entry{Name: r.name, Err: r.fault}
 	if r.fault == nil {
 		v := r.current
-		e.Credential, e.Suspected = v.credential, v.suspected
+		e.Credential, e.Suspected, e.Away = v.credential, v.suspected, v.away
 		if !v.untested() {
 			e.Verdict = &Verdict{Refused: v.refused, CheckedAt: v.checkedAt, LastUsedAt: v.lastUsedAt}
 		}
@@ -144,7 +144,7 @@ func (r *record) entry() Entry {
 	if e.Verdict == nil || e.Verdict.Refused != nil {
 		for _, v := range r.usable() {
 			if v.works() {
-				e.Former = &v.credential
+				e.Former, e.FormerAway = &v.credential, v.away
 				break
 			}
 		}

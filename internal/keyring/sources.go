@@ -52,6 +52,7 @@ func (k *Keyring) readVault(ctx context.Context, app *v1alpha1.DefenderApp, spec
 		held, err := k.read(ctx, app, opener)
 		if flaw, ok := errors.AsType[*credential.Defect](err); ok {
 			own := *flaw
+			own.Gone = false // what the vault keeps is still there
 			own.Text = fmt.Sprintf("vault %s is opened with credential %s, which cannot be used itself: %s", spec.KeyVault.VaultName, opener.Name, flaw.Text)
 			return credential.Credential{}, &own
 		}
@@ -72,7 +73,7 @@ func (k *Keyring) readSecret(ctx context.Context, app *v1alpha1.DefenderApp, spe
 	var secret corev1.Secret
 	err := k.Secrets.Get(ctx, types.NamespacedName{Namespace: k.Namespace, Name: name}, &secret)
 	if apierrors.IsNotFound(err) {
-		return credential.Credential{}, fmt.Errorf("%w: %w", errGone, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s does not exist: create it", k.Namespace, name)})
+		return credential.Credential{}, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s does not exist: create it", k.Namespace, name), Gone: true}
 	}
 	if err != nil {
 		return credential.Credential{}, fmt.Errorf("read Secret %s/%s: %w", k.Namespace, name, err)
@@ -99,7 +100,7 @@ func parse(app *v1alpha1.DefenderApp, spec v1alpha1.Credential, secret *corev1.S
 	key := cmp.Or(spec.ClientSecret.SecretRef.Key, v1alpha1.DefaultClientSecretKey)
 	value, ok := secret.Data[key]
 	if !ok {
-		return credential.Credential{}, fmt.Errorf("%w: %w", errGone, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s has no key %s: store the client secret there", secret.Namespace, secret.Name, key)})
+		return credential.Credential{}, &credential.Defect{Text: fmt.Sprintf("Secret %s/%s has no key %s: store the client secret there", secret.Namespace, secret.Name, key), Gone: true}
 	}
 	return credential.FromSecret(spec.Name, app.Spec.ClientID, value, expiry(spec.ClientSecret, secret))
 }

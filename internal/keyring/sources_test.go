@@ -173,6 +173,44 @@ func TestJudge_ARefusalMakesTheVaultLookForANewerVersion(t *testing.T) {
 	}
 }
 
+func TestPick_WhatWasTakenOutOfItsVaultIsNotUsedAnyMore(t *testing.T) {
+	for name, test := range map[string]struct {
+		flaw *credential.Defect
+		want string
+	}{
+		"gone":         {&credential.Defect{Text: "vault contoso has no secret partner", Reason: "CredentialUnusable", Gone: true}, "opener"},
+		"not readable": {&credential.Defect{Text: "vault contoso does not let us in", Reason: "VaultRefused"}, "main"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, s := newBench(t), &safe{}
+			b.Federation, b.Vaults = cluster{}, s
+			app := ladder(inVault("main"), federated("opener"))
+			b.Judge(app, b.pick(app, noon()), customer(), nil, noon())
+			s.flaw = test.flaw
+			if got := b.pick(app, noon()); got.Name != test.want {
+				t.Errorf("got %s", got.Name)
+			}
+		})
+	}
+}
+
+// What is in the vault outlives what opens it: it is the opener that somebody took away.
+func TestPick_AClientSecretOfAVaultOutlivesWhatOpensIt(t *testing.T) {
+	cert, key := pair(t)
+	stored := secret("pair", "tls.crt", cert)
+	stored.Data["tls.key"] = []byte(key)
+	b := newBench(t, stored)
+	b.Vaults = &safe{}
+	app := ladder(inVault("main"), certificate("opener", "pair"))
+	b.Judge(app, b.pick(app, noon()), customer(), nil, noon())
+	if err := b.secrets.Delete(t.Context(), stored); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.pick(app, noon()); got.Name != "main" {
+		t.Errorf("got %s", got.Name)
+	}
+}
+
 func TestPick_TheEndOfAClientSecretCanStandBesideIt(t *testing.T) {
 	annotated := func(value string) *corev1.Secret {
 		stored := secret("main", "client-secret", "value")

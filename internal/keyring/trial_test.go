@@ -14,6 +14,9 @@ import (
 	"github.com/defender-tenant/operator/internal/token"
 )
 
+// notASecret is the ID of a client secret, stored in place of its value.
+const notASecret = "88888888-8888-8888-8888-888888888888"
+
 // The casts of the stories below. A capital letter had tokens before, a small one had not.
 func asker(name string) keyring.Asker {
 	return keyring.Asker{TenantID: strings.ToLower(name), Served: name != strings.ToLower(name), Canary: name == "CANARY"}
@@ -117,6 +120,9 @@ func (s *story) stands() string {
 		if e.Suspected != nil {
 			text += " suspected"
 		}
+		if e.Away != nil {
+			text += " away"
+		}
 		if e.Former != nil {
 			text += " former " + e.Former.Secret.Reveal()
 		}
@@ -167,6 +173,70 @@ func TestARefusalIsAFactOnlyWithWitnesses(t *testing.T) {
 			s.expect("then", s.stands(), test.want)
 		})
 	}
+}
+
+func away() *token.Fault {
+	return &token.Fault{Reason: "VaultUnavailable", Message: "Vault contoso is away.", Scope: token.ScopeCredential, Cure: token.ByRetry, Unsent: true}
+}
+
+func TestACredentialWhoseVaultIsAwayRestsWithoutAVerdict(t *testing.T) {
+	s := newStory(t, "vaulted", "standby")
+	s.asks("A", "vaulted-1")
+	vaulted := s.pick(s.app, s.now)
+	changed := len(s.changed)
+	s.Judge(s.app, vaulted, asker("A"), away(), s.now)
+	s.Judge(s.app, vaulted, asker("B"), away(), s.now)
+	s.expect("after two signatures that failed", s.stands(), "vaulted accepted away, standby untested")
+	if got := len(s.changed) - changed; got != 1 {
+		t.Errorf("told %d times", got)
+	}
+	s.expect("the next one is used", s.would("C"), "standby-1")
+	s.now = s.now.Add(30*time.Second - time.Nanosecond)
+	s.expect("for half a minute", s.would("C"), "standby-1")
+	s.now = s.now.Add(time.Nanosecond)
+	s.expect("then the first is tried again", s.asks("C", "vaulted-1"), "vaulted-1")
+	s.expect("and works", s.stands(), "vaulted accepted, standby untested")
+}
+
+func TestWhenNoCredentialCanBeUsedOneAsksForAll(t *testing.T) {
+	s := newStory(t, "first", "second")
+	s.asks("A", "first-1")
+	first := s.pick(s.app, s.now)
+	second, err := s.Pick(t.Context(), s.app, asker("A"), s.now, first.Fingerprint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Judge(s.app, first, asker("A"), away(), s.now)
+	s.Judge(s.app, second.Credential, asker("A"), away(), s.now)
+	got, err := s.Pick(t.Context(), s.app, asker("B"), s.now)
+	if err != nil || got.Refused == nil || got.Refused.Reason != "VaultUnavailable" || !got.Refused.Unsent || got.Credential.Secret.Reveal() != "first-1" {
+		t.Errorf("got %+v, %v", got.Refused, err)
+	}
+	s.expect("those who need a token see for themselves", s.proves(), "nothing")
+	s.now = s.now.Add(29 * time.Second)
+	s.expect("still", s.would("B"), "first-1, all refused")
+	s.now = s.now.Add(time.Second)
+	s.expect("it ends by itself", s.would("B"), "first-1")
+	s.expect("and is proved", s.proves("first-1"), "first-1 (could not be used)")
+	s.expect("one of them works again", s.stands(), "first accepted, second untested away")
+}
+
+func TestOneIsRefusedAndTheVaultOfTheOtherIsAway(t *testing.T) {
+	s := newStory(t, "first", "second")
+	s.judge("CANARY", s.pick(s.app, s.now))
+	s.asks("A", "second-1")
+	second, err := s.Pick(t.Context(), s.app, asker("A"), s.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Judge(s.app, second.Credential, asker("A"), away(), s.now)
+	s.expect("each has its own trouble", s.stands(), "first refused, second accepted away")
+	got, err := s.Pick(t.Context(), s.app, asker("B"), s.now)
+	if err != nil || got.Refused == nil || got.Refused.Reason != "VaultUnavailable" || got.Credential.Secret.Reveal() != "second-1" {
+		t.Errorf("got %+v, %v", got.Refused, err)
+	}
+	s.now = s.now.Add(30 * time.Second)
+	s.expect("half a minute later", s.would("B"), "second-1")
 }
 
 func TestOnlyARefusalOfTheCredentialCounts(t *testing.T) {
@@ -245,8 +315,8 @@ func TestAChangeThatOnlyACustomerFindsIsTold(t *testing.T) {
 		{"the same", "main-1", 0},
 		{"another version", "main-2", 1},
 		{"the same again", "main-2", 0},
-		{"one that cannot be read", "", 1},
-		{"still", "", 0},
+		{"one that cannot be read", notASecret, 1},
+		{"still", notASecret, 0},
 		{"the version before", "main-2", 1},
 	} {
 		s.stores("main", change.value)
@@ -272,9 +342,12 @@ func TestTheFormerVersionIsBack(t *testing.T) {
 func TestWhatCannotBeReadIsOnTrialAndWhatIsGoneIsNot(t *testing.T) {
 	s := newStory(t, "main")
 	s.asks("A", "main-1")
-	s.stores("main", "")
-	s.expect("empty", s.stands(), "main unusable former main-1")
-	s.expect("empty", s.would("A"), "main-1")
+	s.stores("main", notASecret)
+	s.expect("a secret's ID", s.stands(), "main unusable former main-1")
+	s.expect("a secret's ID", s.would("A"), "main-1")
+	s.stores("main", " ")
+	s.expect("empty", s.stands(), "main unusable")
+	s.expect("empty", s.would("A"), "nothing")
 	s.store("main", "other", "value")
 	s.expect("the key is gone", s.stands(), "main unusable")
 	s.expect("the key is gone", s.would("A"), "nothing")
@@ -297,7 +370,7 @@ func TestWhatWasNeverAcceptedIsNotKept(t *testing.T) {
 	s.expect("refused", s.asks("B"), "main-2")
 	s.stores("main", "main-3")
 	s.expect("a refused one was replaced", s.would("A"), "main-3")
-	s.stores("main", "")
+	s.stores("main", notASecret)
 	s.expect("an untested one cannot be read any more", s.would("A"), "nothing")
 }
 

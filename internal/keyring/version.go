@@ -19,6 +19,10 @@ type version struct {
 	// accepted is whether it ever was, since is from when on without a refusal.
 	accepted bool
 	since    time.Time
+	// away is why it could not be used the last time, without a word of Entra ID; awayAt is
+	// when.
+	away   *token.Fault
+	awayAt time.Time
 	// checkedAt is zero until it was judged; triedAt is of the last proof, whatever came of it.
 	checkedAt, lastUsedAt, triedAt time.Time
 }
@@ -38,13 +42,19 @@ func (v *version) is(fingerprint string) bool {
 	return v != nil && v.credential.Fingerprint == fingerprint
 }
 
+// rests tells whether it is put aside because it could not be used a moment ago.
+func (v *version) rests(now time.Time) bool {
+	since := now.Sub(v.awayAt)
+	return v.away != nil && since >= 0 && since < rest
+}
+
 // accept records a token. One that was only a proof is no use of the credential: people
 // look at the last use to see whether they may delete it.
 func (v *version) accept(asker Asker, now time.Time) {
 	if !v.works() {
 		v.since = now
 	}
-	v.refused, v.suspected, v.met = nil, nil, nil
+	v.refused, v.suspected, v.met, v.away = nil, nil, nil, nil
 	v.accepted, v.checkedAt = true, now
 	if !asker.Canary {
 		v.lastUsedAt = now
@@ -54,6 +64,7 @@ func (v *version) accept(asker Asker, now time.Time) {
 // refuse records a refusal. It is a fact if the canary met it, or two customers who had
 // tokens before; and where nobody ever had one, three customers.
 func (v *version) refuse(asker Asker, fault *token.Fault, anybodyServed bool, now time.Time) {
+	v.away = nil
 	if v.refused != nil {
 		v.checkedAt = now // with the words of the first refusal, so that the status is steady
 		return
@@ -75,8 +86,8 @@ func (v *version) refuse(asker Asker, fault *token.Fault, anybodyServed bool, no
 }
 
 // phase is what people are told of a version, without its times.
-func (v *version) phase() [3]bool {
-	return [3]bool{v.untested(), v.refused != nil, v.suspected != nil}
+func (v *version) phase() [4]bool {
+	return [4]bool{v.untested(), v.refused != nil, v.suspected != nil, v.away != nil}
 }
 
 // The order in which versions are tried.
@@ -84,6 +95,7 @@ const (
 	rankWorking = iota
 	rankUntested
 	rankDoubted // by the one who asks
+	rankResting
 	rankRefused
 )
 
@@ -94,6 +106,8 @@ func (v *version) rank(asker Asker, now time.Time) int {
 	switch {
 	case v.refused != nil:
 		return rankRefused
+	case v.rests(now):
+		return rankResting
 	case doubted && now.Sub(met.at) < forgiveness:
 		return rankDoubted
 	case v.untested():

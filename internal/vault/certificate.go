@@ -74,7 +74,7 @@ func (c certificate) object(asked question) (object, error) {
 		return object{}, asked.stranger(http.StatusOK)
 	}
 	if c.About.Enabled != nil && !*c.About.Enabled {
-		return object{}, asked.unusable("is disabled: enable it, or name another")
+		return object{}, asked.disabled()
 	}
 	public, ok := leaf.PublicKey.(*rsa.PublicKey)
 	if !ok || public.N.BitLen() < minKeyBits {

@@ -58,6 +58,15 @@ func (q question) unusable(format string, args ...any) *credential.Defect {
 	return &credential.Defect{Text: fmt.Sprintf("%s in vault %s ", q.object(), q.vault) + fmt.Sprintf(format, args...), Reason: v1alpha1.ReasonCredentialUnusable}
 }
 
+// gone is for an object that somebody took away.
+func (q question) gone(format string, args ...any) *credential.Defect {
+	return &credential.Defect{Text: fmt.Sprintf(format, args...), Reason: v1alpha1.ReasonCredentialUnusable, Gone: true}
+}
+
+func (q question) disabled() *credential.Defect {
+	return q.gone("%s in vault %s is disabled: enable it, or name another", q.object(), q.vault)
+}
+
 // refused is for a vault that does not let the application do it.
 func (q question) refused(format string, args ...any) *credential.Defect {
 	return &credential.Defect{Text: fmt.Sprintf(format, args...), Reason: v1alpha1.ReasonVaultRefused}
@@ -105,11 +114,11 @@ func (q question) refusal(status int, code, inner string) *credential.Defect {
 		flaw.Cause = errUnauthorized
 		return flaw
 	case status == http.StatusNotFound:
-		return &credential.Defect{Text: fmt.Sprintf("vault %s has no %s: create it, or correct the name", q.vault, q.object()), Reason: v1alpha1.ReasonCredentialUnusable}
+		return q.gone("vault %s has no %s: create it, or correct the name", q.vault, q.object())
 	case status != http.StatusForbidden:
 		return q.unusable("cannot be used, the vault answers HTTP %d: look it up in the vault's log", status)
 	case strings.HasSuffix(inner, "Disabled"):
-		return q.unusable("is disabled: enable it, or name another")
+		return q.disabled()
 	case inner == "ForbiddenByFirewall", inner == "ForbiddenByConnection":
 		return q.refused("the firewall of vault %s keeps the operator out: allow its address there, or reach the vault by a private endpoint", q.vault)
 	default:

@@ -33,7 +33,9 @@ func (v *Vaults) readSecret(ctx context.Context, asked question) (object, error)
 	}
 	found, err := credential.FromSecret("", asked.ClientID, []byte(*answer.Value), expires)
 	if flaw, ok := errors.AsType[*credential.Defect](err); ok {
-		return object{}, asked.unusable("is no client secret: %s", flaw.Text)
+		own := asked.unusable("is no client secret: %s", flaw.Text)
+		own.Gone = flaw.Gone
+		return object{}, own
 	}
 	return object{credential: found}, err
 }

@@ -209,6 +209,38 @@ func TestAnObjectThatWasTakenAwayIsNotUsedAnyMore(t *testing.T) {
 	}
 }
 
+func TestWhatWasTakenAwayIsToldFromWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.vault.MakeCertificate("disabled", w.clock.Now().Add(time.Hour))
+	w.vault.Disable("certificate", "disabled", true)
+	w.vault.SetSecret("disabled", "value", time.Time{})
+	w.vault.Disable("secret", "disabled", true)
+	w.vault.SetSecret("empty", " \n", time.Time{})
+	w.vault.SetSecret("id", "0f3c6b1e-7f3a-4b52-9c1d-5a6b7c8d9e0f", time.Time{})
+	for name, test := range map[string]struct {
+		spec v1alpha1.KeyVaultCredential
+		gone bool
+	}{
+		"no such secret":            {secret("absent"), true},
+		"no such certificate":       {certificate("absent"), true},
+		"a disabled secret":         {secret("disabled"), true},
+		"a disabled certificate":    {certificate("disabled"), true},
+		"an empty secret":           {secret("empty"), true},
+		"the ID of a client secret": {secret("id"), false},
+	} {
+		_, err := w.vaults.Credential(t.Context(), "vault", test.spec, w.access)
+		if got := w.flaw(err); got.Gone != test.gone || got.Passing {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+	w.vault.Allow(clientID)
+	_, err := w.vaults.Credential(t.Context(), "vault", secret("other"), w.access)
+	if got := w.flaw(err); got.Gone || got.Reason != "VaultRefused" {
+		t.Errorf("without a role: got %+v", got)
+	}
+}
+
 func TestEachFailureHasItsReasonAndNamesTheMendingStep(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

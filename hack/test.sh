@@ -14,7 +14,7 @@ if [[ $(go env CGO_ENABLED) != 1 ]]; then
 	say "no C compiler was found: the tests run WITHOUT the race detector"
 fi
 say "test"
-go test ${race:+"$race"} ./...
+go test -timeout 30m ${race:+"$race"} ./...
 
 # Found by reading, not with `go test -list`, which would start the clusters of all suites.
 fuzz_targets() {

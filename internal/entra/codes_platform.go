@@ -13,7 +13,7 @@ func secretCodes() []Code {
 
 func certificateCodes() []Code {
 	const (
-		register = "Compare the certificate's thumbprint with those under Certificates & secrets."
+		register = "Compare the certificate's [SHA-1 thumbprint](rotation.md#thumbprints) with those under Certificates & secrets."
 		clock    = "Check the clock of the node, and that the projected service-account token is renewed."
 		shape    = "Check the kind of key and token; look for a proxy that changes requests."
 	)

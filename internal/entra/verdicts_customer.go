@@ -43,7 +43,8 @@ func resourceMissing() Verdict {
 func resourceDisabled() Verdict {
 	return customer(v1alpha1.ReasonResourceNotProvisioned,
 		"The API {resource} is disabled in tenant {tenant}. An administrator of the tenant must renew the product's licence, or enable the API again under Enterprise applications.").
-		inMany(v1alpha1.ReasonAppMisconfigured, resourceInNone)
+		inMany(v1alpha1.ReasonAppMisconfigured,
+			"The API {resource} is disabled in several tenants. The platform team must check whether Microsoft still offers it to application {client}.")
 }
 
 const resourceInNone = "Entra ID has the API {resource} in none of several tenants. The platform team must check that this is the API's URI in this cloud, and correct api or resource in the DefenderTenants that name it."

@@ -87,6 +87,40 @@ func TestCredential_TheFileIsReadAnewForEachAssertion(t *testing.T) {
 	}
 }
 
+// A kubelet writes into a new folder, and swaps the link to it.
+func TestCredential_TheFileIsAKubeletsLink(t *testing.T) {
+	s := newStage(t)
+	volume := filepath.Dir(s.tokens.File)
+	project := func(folder, text string) {
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(os.Mkdir(filepath.Join(volume, folder), 0o700))
+		must(os.WriteFile(filepath.Join(volume, folder, "token"), []byte(text), 0o600))
+		must(os.Symlink(folder, filepath.Join(volume, "..data_tmp")))
+		must(os.Rename(filepath.Join(volume, "..data_tmp"), filepath.Join(volume, "..data")))
+	}
+	first, second := jwt(who+","+public+`,"jti":"1"`), jwt(who+","+public+`,"jti":"2"`)
+	project("..2026_05_04_11", first)
+	if err := os.Symlink(filepath.Join("..data", "token"), s.tokens.File); err != nil {
+		t.Fatal(err)
+	}
+	held := s.credential("")
+	if got := s.assertion(held); got != first {
+		t.Errorf("got %q", got)
+	}
+	project("..2026_05_04_12", second)
+	if err := os.RemoveAll(filepath.Join(volume, "..2026_05_04_11")); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.assertion(held); got != second {
+		t.Errorf("after the link was swapped: got %q", got)
+	}
+}
+
 func TestCredential_AFingerprintTellsIdentitiesApart(t *testing.T) {
 	s := newStage(t)
 	seen := map[string]string{}

@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 
 // TestFaults plays the rows of the matrix.
 func TestFaults(t *testing.T) {
+	abreast(t)
 	s := newStage(t)
 	t.Run("apart", func(t *testing.T) {
 		witnesses := s.witnesses(t)
@@ -38,6 +39,15 @@ func TestFaults(t *testing.T) {
 	})
 	for _, r := range chosen(inTurn()...) {
 		t.Run(r.title(), func(t *testing.T) { s.perform(t, r) })
+	}
+}
+
+// abreast lets a test run beside the other ones, on a stage of its own. `make chaos` has more time than cores for the
+// rows that are about load.
+func abreast(t *testing.T) {
+	t.Helper()
+	if !*everything {
+		t.Parallel()
 	}
 }
 

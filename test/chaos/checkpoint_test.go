@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -51,9 +53,13 @@ func (sc *scene) openCheckpoint(access *rest.Config) *checkpoint {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isWrite(r) && !c.call(&c.arriving, r) {
+		// The API server refuses a write before it has read it. With the rest of the body still on its way a
+		// ReverseProxy between two HTTP/2 connections sometimes never passes such an answer on.
+		body, err := io.ReadAll(r.Body)
+		if err != nil || isWrite(r) && !c.call(&c.arriving, r) {
 			panic(http.ErrAbortHandler)
 		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		forward.ServeHTTP(w, r)
 	}))
 	server.EnableHTTP2 = true

@@ -17,6 +17,7 @@ import (
 
 // operator is one run of the operator's process.
 type operator struct {
+	program string
 	flags   []string
 	command *exec.Cmd
 	log     *journal
@@ -57,8 +58,8 @@ func (s *stage) newOperator() *operator {
 	s.t.Helper()
 	probe, metrics := s.freeAddress(), s.freeAddress()
 	return &operator{
-		flags: []string{"--health-probe-bind-address=" + probe, "--metrics-bind-address=" + metrics},
-		log:   &journal{}, probe: "http://" + probe, metrics: "http://" + metrics + "/metrics", ended: make(chan struct{}),
+		program: s.binary, flags: []string{"--health-probe-bind-address=" + probe, "--metrics-bind-address=" + metrics},
+		log: &journal{}, probe: "http://" + probe, metrics: "http://" + metrics + "/metrics", ended: make(chan struct{}),
 	}
 }
 
@@ -68,7 +69,7 @@ func (s *stage) run(o *operator, environment []string, args ...string) error {
 		"--kubeconfig=" + s.kubeconfig, "--authority-url=" + s.entra.URL(), "--ca-bundle=" + s.bundle, "--min-token-lifetime=5s",
 		"--zap-log-level=debug",
 	}, o.flags...)
-	o.command = exec.CommandContext(context.WithoutCancel(s.root.Context()), s.binary, append(flags, args...)...)
+	o.command = exec.CommandContext(context.WithoutCancel(s.root.Context()), o.program, append(flags, args...)...)
 	o.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "POD_NAMESPACE=" + operators}, environment...)
 	o.command.Stdout, o.command.Stderr = o.log, o.log
 	if err := o.command.Start(); err != nil {

@@ -127,6 +127,13 @@ func (p *pod) attend(o *operator) {
 	}
 }
 
+// running is the process that runs now.
+func (p *pod) running() *operator {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.process
+}
+
 // expected tells whether the test ended the process, and counts it if not.
 func (p *pod) expected() bool {
 	p.mu.Lock()
@@ -215,6 +222,7 @@ func endings(pods []*pod) int {
 
 // TestCrashes plays the rows in which processes end: the operator's, or those of the cluster.
 func TestCrashes(t *testing.T) {
+	abreast(t)
 	s := newStage(t)
 	for _, r := range chosen(processRows(), crashRows(), apiServerRows()) {
 		t.Run(r.title(), func(t *testing.T) { s.perform(t, r) })

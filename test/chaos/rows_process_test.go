@@ -2,6 +2,11 @@ package chaos
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,11 +24,64 @@ const takeover = 20 * time.Second
 // processRows are about the operator's own processes, as a Deployment with two replicas runs them.
 func processRows() []row {
 	return []row{
+		{matrix: "23", name: "64 file descriptors", tenants: 100, life: 5 * time.Minute, budget: 400, play: fewDescriptors},
 		{matrix: "24", name: "kill the leader", always: true, tenants: 10, budget: 20, play: killLeader},
 		{matrix: "26", name: "SIGTERM under load", always: true, tenants: 20, budget: 60, errors: true, play: terminateLeader},
-		{matrix: "28", name: "restart of all replicas with good tokens", always: true, tenants: 20, life: 10 * time.Minute, budget: 0, play: restartAll},
+		{matrix: "28", name: "restart of all replicas with good tokens", tenants: 20, life: 10 * time.Minute, budget: 0, play: restartAll},
 		{matrix: "29", name: "restart with expired tokens", tenants: 120, life: 30 * time.Second, budget: 480, bare: time.Minute, play: restartExpired},
+		{matrix: "31", name: "the leader stands still for 25 s", tenants: 5, life: 5 * time.Minute, budget: 45, errors: true, play: stopLeader},
 	}
+}
+
+// fewDescriptors starts the operator with hardly more file descriptors than it has connections, and makes it want one for
+// each customer at once.
+func fewDescriptors(sc *scene) {
+	const limit = 64
+	shipped, wrapped := sc.binary, filepath.Join(sc.t.TempDir(), "manager")
+	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", limit, shipped)
+	sc.must(os.WriteFile(wrapped, []byte(script), 0o700)) //nolint:gosec // a program has to be executable
+	sc.binary = wrapped
+	pods := sc.deploy(1)
+	sc.binary = shipped
+	limits, err := os.ReadFile("/proc/" + strconv.Itoa(pods[0].running().command.Process.Pid) + "/limits")
+	sc.must(err)
+	if !regexp.MustCompile(`Max open files +64 +64 `).Match(limits) {
+		sc.t.Fatalf("the limit is not in force:\n%s", limits)
+	}
+	for _, id := range sc.tenantIDs {
+		sc.entra.Inject(id, entra.Fault{Delay: time.Second}, 1)
+	}
+	sc.renews()
+	refusals := strings.Count(sc.operator.log.text(), "too many open files")
+	sc.t.Logf("%d refusals of a descriptor, %d token requests", refusals, sc.made())
+	sc.unbroken(pods)
+}
+
+// stopLeader stops the leader while it waits for answers. Another replica takes over and gets newer tokens. When the former
+// leader goes on, it takes up to ten seconds to learn that it leads no more, and until then it works as well. The prober sees
+// whether it ever puts an older token over a newer one.
+func stopLeader(sc *scene) {
+	pods := sc.deploy(2, "--leader-elect")
+	leader, others := sc.leader(pods)
+	for _, id := range sc.tenantIDs {
+		sc.entra.Inject(id, entra.Fault{Delay: 500 * time.Millisecond}, 1)
+	}
+	asked := sc.count()
+	sc.refreshAll()
+	sc.eventually("requests are under way", func() bool { return sc.count() == asked+len(sc.tenantIDs) })
+	stopped := time.Now()
+	process := leader.running().command.Process
+	sc.must(process.Signal(syscall.SIGSTOP))
+	sc.within(takeover, "another replica leads", others[0].leads)
+	sc.t.Logf("another replica led after %s", time.Since(stopped).Round(10*time.Millisecond))
+	sc.renews()
+	sc.pass(25*time.Second - time.Since(stopped))
+	sc.must(process.Signal(syscall.SIGCONT))
+	continued := time.Now()
+	sc.renews() // while two think that they lead
+	sc.within(20*time.Second, "the former leader has ended", func() bool { return leader.endings() == 1 })
+	sc.t.Logf("the former leader ended after %s", time.Since(continued).Round(10*time.Millisecond))
+	sc.resumes(pods, 1)
 }
 
 // killLeader ends the leader without a warning. One replica stood by, and takes over.

@@ -1,8 +1,9 @@
 package tenant
 
 import (
+	"cmp"
 	"context"
-	"iter"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -20,8 +21,7 @@ type result struct {
 	did        verb
 	why        string       // of a mint
 	turn       health.Turn  // to ask in
-	queued     bool         // the tenant waits for its turn
-	until      time.Time    // when to enter again, zero: it will be called
+	queued     *health.Hold // what the tenant waits for, nil: it does not wait for a turn
 	asked      bool         // Entra ID was asked
 	overBudget bool         // Entra ID was not asked, because the tenant asked too often
 	held       *holding     // what the Secret holds now, nil: there is none
@@ -45,14 +45,22 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	key := client.ObjectKeyFromObject(seen.tenant)
 	known := r.memory.of(key, seen.tenant.UID)
 	out := outcome{seen: seen, handled: seen.done, results: make([]result, len(steps))}
-	for i := range promptFirst(steps) {
-		res := r.perform(ctx, seen, seen.slots[i], steps[i], known)
+	var hold *health.Hold
+	for _, i := range r.order(seen, steps, started) {
+		var res result
+		if hold != nil && steps[i].do == mint {
+			res = seen.queuedFor(seen.slots[i], hold, started) // a tenant waits once, for its most urgent token
+		} else {
+			res = r.perform(ctx, seen, seen.slots[i], steps[i], known)
+		}
 		res.did, res.why = steps[i].do, steps[i].why
-		if ended := r.Clock.Now(); res.queued { // nothing was tried
+		if ended := r.Clock.Now(); res.queued != nil { // nothing was tried
+			hold = res.queued
 			res.next = ended.Add(queuedLook)
-			if !res.until.IsZero() {
-				res.next = res.until
+			if !hold.Until.IsZero() {
+				res.next = hold.Until
 			}
+			known.owe(res, seen.inputs())
 		} else {
 			known.note(&res, seen.inputs(), started, ended)
 		}
@@ -71,29 +79,34 @@ func (r *Reconciler) act(ctx context.Context, seen *observed, steps []step, star
 	return out
 }
 
-// promptFirst gives the positions of the steps in the order of work: what needs no answer
-// from Entra ID does not wait for one.
-func promptFirst(steps []step) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for _, asking := range []bool{false, true} {
-			for i, s := range steps {
-				if (s.do == mint) == asking && !yield(i) {
-					return
-				}
-			}
+// order gives the positions of the steps in the order of work: what needs no answer from
+// Entra ID does not wait for one, and a turn goes to the token that needs it most.
+func (r *Reconciler) order(seen *observed, steps []step, now time.Time) []int {
+	var prompt, asking []int
+	for i, s := range steps {
+		if s.do == mint {
+			asking = append(asking, i)
+		} else {
+			prompt = append(prompt, i)
 		}
 	}
+	slices.SortStableFunc(asking, func(a, b int) int {
+		one, other := r.visitor(seen, seen.slots[a], now), r.visitor(seen, seen.slots[b], now)
+		return cmp.Or(cmp.Compare(other.Class, one.Class), one.ExpiresAt.Compare(other.ExpiresAt))
+	})
+	return append(prompt, asking...)
 }
 
 // answered tells whether a refresh request came to an end: Entra ID was asked, or it may
-// not be asked and the conditions say why. Only a spent budget leaves it open.
+// not be asked and the conditions say why. Only a spent budget leaves it open. What a token
+// still waits for, when another one was asked for, is owed to it.
 func (out outcome) answered() bool {
 	answered := true
 	for _, res := range out.results {
 		if res.asked {
 			return true
 		}
-		answered = answered && res.fault != nil && !res.overBudget && !res.queued
+		answered = answered && res.fault != nil && !res.overBudget && res.queued == nil
 	}
 	return answered
 }

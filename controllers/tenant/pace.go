@@ -23,14 +23,14 @@ type pace struct {
 	since    time.Time    // first of them
 	next     time.Time    // not before
 	fault    *token.Fault // the last of them
-	owed     bool         // a refresh that somebody asked for has not succeeded yet
+	owed     bool         // a refresh that somebody asked for is still to be tried, or to succeed
 }
 
-// pace gives the rhythm for a token; new inputs start a new one.
+// pace gives the rhythm for a token; new inputs start a new one, and leave what is owed.
 func (known *remembered) pace(name string, in inputs) pace {
 	p := known.paces[name]
 	if p.inputs != in {
-		return pace{inputs: in}
+		return pace{inputs: in, owed: p.owed}
 	}
 	return p
 }
@@ -67,9 +67,19 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 		res.next = p.next
 	}
 	delete(known.paces, name) // most tenants are fine, and should cost no memory for it
-	if p.fault != nil {
+	if p.fault != nil || p.owed {
 		known.paces[name] = p
 	}
+}
+
+// owe remembers a refresh request for a token that has to wait for its turn: the answer to
+// another token may end the request before this one is called.
+func (known *remembered) owe(res result, in inputs) {
+	if res.why != whyRequested {
+		return
+	}
+	name := res.slot.spec.Name
+	known.paces[name] = pace{inputs: in, fault: known.pace(name, in).fault, owed: true}
 }
 
 // failed tells whether something was tried in vain. A pass that waits only carries the last failure along.

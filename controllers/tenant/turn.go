@@ -25,22 +25,50 @@ func (r *Reconciler) enter(seen *observed, s slot, res *result) bool {
 		res.turn = turn
 		return true
 	}
-	res.queued = true
-	res.until = hold.Until
+	*res = seen.queuedFor(s, hold, now)
+	return false
+}
+
+// queuedFor is how a token stands that has to wait for its turn.
+func (seen *observed) queuedFor(s slot, hold *health.Hold, now time.Time) result {
+	res := result{slot: s, held: s.held, queued: hold}
 	switch {
 	case hold.Fault != nil:
 		res.fault = hold.Fault
 	case s.pace.fault != nil:
 		res.fault = s.pace.fault
+	case seen.lastKnown(s) != nil:
+		res.fault = seen.lastKnown(s)
 	case s.held != nil && s.fits(s.held) && now.Sub(seen.refreshAt(s, s.held)) > overdueAfter:
 		res.fault = noTurnYet()
 	}
-	return false
+	return res
+}
+
+// lastKnown is the failure that the status tells of. After a restart nobody else knows it, and
+// a customer's answer must not be lost while the tenant waits to hear it again. Whatever the
+// cluster said has been looked at anew by now.
+func (seen *observed) lastKnown(s slot) *token.Fault {
+	former := seen.tenant.Status
+	i := slices.IndexFunc(former.Tokens, func(t v1alpha1.TokenStatus) bool { return t.Name == s.spec.Name })
+	if former.ObservedGeneration != seen.tenant.Generation || i < 0 || former.Tokens[i].Failure == nil {
+		return nil
+	}
+	entry := former.Tokens[i]
+	switch entry.Failure.Reason {
+	case v1alpha1.ReasonAppNotFound, v1alpha1.ReasonAccessDenied, v1alpha1.ReasonSuspended,
+		v1alpha1.ReasonCredentialUnusable, v1alpha1.ReasonVaultUnavailable, v1alpha1.ReasonVaultRefused:
+		return nil
+	}
+	return &token.Fault{
+		Reason: entry.Failure.Reason, Message: entry.Failure.Message, Code: entry.Failure.Code, TraceID: entry.Failure.TraceID,
+		Actor: token.ActorNobody, Cure: token.ByRetry, GrantedRoles: entry.GrantedRoles, MissingRoles: entry.MissingRoles,
+	}
 }
 
 // withdraw takes a tenant out of the room that was waiting and wants nothing any more.
 func (r *Reconciler) withdraw(key client.ObjectKey, known *remembered, out outcome) {
-	queued := slices.ContainsFunc(out.results, func(res result) bool { return res.queued })
+	queued := slices.ContainsFunc(out.results, func(res result) bool { return res.queued != nil })
 	if known.queued && !queued {
 		r.Health.Withdraw(key)
 	}
@@ -81,7 +109,7 @@ func (r *Reconciler) hear(seen *observed, out outcome) {
 			TenantID: seen.tenant.Spec.TenantID, App: seen.app.Name, Resource: res.slot.target.Resource,
 			Served: seen.asker.Served, Fault: res.fault, Since: seen.failingSince(res),
 		}
-		if res.queued && res.fault == nil {
+		if res.queued != nil && res.fault == nil {
 			v.Fault = noTurnYet() // which is no news
 		}
 		if h := res.held; h != nil && h.HasToken && h.ClientID == seen.app.Spec.ClientID {

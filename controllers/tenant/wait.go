@@ -87,7 +87,7 @@ func (res result) nextLook(seen *observed) time.Time {
 	switch {
 	case !seen.tenant.DeletionTimestamp.IsZero():
 		return time.Time{}
-	case res.queued, res.fault != nil && !res.next.IsZero():
+	case res.queued != nil, res.fault != nil && !res.next.IsZero():
 		return res.next
 	case res.did == move && res.fault == nil:
 		// The next pass sees whether the token is all that it should be.

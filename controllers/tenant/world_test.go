@@ -72,6 +72,7 @@ type world struct {
 	operator  *operator
 	log       *lockedBuffer
 	writes    *writeCounter
+	rate      float64 // of token requests per second, for all of the operator
 }
 
 // operator is one running process, so to speak: tests restart it.
@@ -88,7 +89,14 @@ var worlds atomic.Int64
 // newWorld starts an emulator with one application and an operator that sees only one namespace.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return worldWithRate(t, 1e6)
+}
+
+// worldWithRate has an operator that may ask so often, in the time of the test's clock.
+func worldWithRate(t *testing.T, rate float64) *world {
+	t.Helper()
 	w := emptyWorld(t)
+	w.rate = rate
 	w.create(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "credential"},
 		Data:       map[string][]byte{"client-secret": []byte(clientSecret)},
@@ -121,7 +129,7 @@ func emptyWorld(t *testing.T) *world {
 	name := fmt.Sprintf("soc-%d", worlds.Add(1))
 	w := &world{
 		Client: c, t: t, ctx: t.Context(), clock: clk, entra: emu, namespace: name, app: name,
-		log: &lockedBuffer{}, writes: &writeCounter{}, config: rest.CopyConfig(plane.Config),
+		log: &lockedBuffer{}, writes: &writeCounter{}, rate: 1e6, config: rest.CopyConfig(plane.Config),
 	}
 	w.config.QPS = -1
 	w.config.Wrap(w.writes.wrap)
@@ -183,7 +191,7 @@ func (w *world) start() {
 		judged <- event.GenericEvent{Object: &v1alpha1.DefenderApp{ObjectMeta: metav1.ObjectMeta{Name: name}}}
 	}
 	turns := health.New(health.Options{
-		RequestsPerSecond: 1e6, Workers: 4, AppChanged: tell, Changed: func(string) { tell(w.app) },
+		RequestsPerSecond: w.rate, Workers: 4, AppChanged: tell, Changed: func(string) { tell(w.app) },
 	})
 	keys := &keyring.Keyring{
 		Secrets: credentials, Namespace: w.namespace,

@@ -40,7 +40,7 @@ func fewDescriptors(sc *scene) {
 	const limit = 64
 	shipped, wrapped := sc.binary, filepath.Join(sc.t.TempDir(), "manager")
 	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", limit, shipped)
-	sc.must(os.WriteFile(wrapped, []byte(script), 0o700)) //nolint:gosec // a program has to be executable
+	sc.must(os.WriteFile(wrapped, []byte(script), 0o700))
 	sc.binary = wrapped
 	pods := sc.deploy(1)
 	sc.binary = shipped
@@ -50,10 +50,16 @@ func fewDescriptors(sc *scene) {
 		sc.t.Fatalf("the limit is not in force:\n%s", limits)
 	}
 	sc.renews()
+	var silent []net.Conn
+	defer func() {
+		for _, connection := range silent {
+			_ = connection.Close()
+		}
+	}()
 	for range 2 * limit {
 		connection, err := net.Dial("tcp", strings.TrimPrefix(pods[0].address.probe, "http://"))
 		sc.must(err)
-		defer func() { _ = connection.Close() }()
+		silent = append(silent, connection)
 	}
 	sc.eventually("the operator has no descriptor left", func() bool {
 		return strings.Contains(sc.operator.log.text(), "too many open files")

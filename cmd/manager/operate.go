@@ -167,10 +167,12 @@ func metricsOptions(address string) server.Options {
 }
 
 // controllerOptions bound the wait after a failed write. The default doubles up to 17
-// minutes, longer than most tokens have left.
+// minutes, longer than most tokens have left. No pass may hold its worker for ever: each
+// request of it has a shorter deadline of its own, and the last resort is for what has none.
 func controllerOptions(concurrency int) controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: concurrency,
+		ReconciliationTimeout:   2 * time.Minute,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Second, 30*time.Second),
 	}
 }

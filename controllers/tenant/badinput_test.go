@@ -125,7 +125,7 @@ func TestACredentialThatCannotBeUsedSaysWhyAndLeadsToNoRequest(t *testing.T) {
 		{"nothing", "CredentialUnusable", "is empty", store(map[string][]byte{"client-secret": nil})},
 		{"white space", "CredentialUnusable", "is empty", store(map[string][]byte{"client-secret": []byte(" \n")})},
 		{"the secret's ID", "CredentialUnusable", "a GUID is stored", store(map[string][]byte{"client-secret": []byte("6a0b8f1e-55aa-4b53-9f7e-0d6f3a4f1c2d\n")})},
-		{"a certificate without a Secret for one", "CredentialUnusable", "tls.crt is empty", use(v1alpha1.Credential{
+		{"a certificate without a Secret for one", "CredentialUnusable", "tls.key is empty", use(v1alpha1.Credential{
 			Certificate: &v1alpha1.CertificateCredential{SecretRef: v1alpha1.SecretReference{Name: "credential"}},
 		})},
 		{"no PEM", "CredentialUnusable", "no PEM with a private key", tls([]byte("MIIC"), []byte("MIIE"))},
@@ -312,7 +312,7 @@ func answers() map[string]struct {
 		"a page of a proxy":         {emulator.Fault{Status: 403, Body: "<html>Blocked</html>"}, "ProxyRefused"},
 		"an error without a code":   {emulator.Fault{Status: 500, Body: "oops"}, "EntraUnavailable"},
 		"an unknown code":           {emulator.Fault{Code: 123456, Error: "something_new"}, "EntraUnavailable"},
-		"throttling":                {emulator.Fault{Status: 429, Body: "{}", RetryAfter: "30"}, "Throttled"},
+		"throttling":                {emulator.Fault{Status: 429, Body: "{}"}, "Throttled"},
 		"a megabyte":                {emulator.Fault{Pad: 1 << 20}, "AnswerInvalid"},
 		"a bomb":                    {emulator.Fault{GzipBomb: 1 << 20}, "AnswerInvalid"},
 		"a redirect":                {emulator.Fault{Location: "https://login.example.com/"}, "AnswerInvalid"},

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"k8s.io/client-go/tools/events"
@@ -56,8 +57,22 @@ type Reconciler struct {
 	memory memory
 }
 
-// Reconcile is one pass over one DefenderTenant.
+// Reconcile is one pass over one DefenderTenant. None begins when the manager is told to
+// stop, and one that has begun is finished: a token on its way is not thrown away.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if ctx.Err() != nil {
+		return ctrl.Result{}, nil // the next replica looks at everything
+	}
+	lasting, end := r.outlast(ctx)
+	defer end()
+	result, err := r.pass(lasting, req)
+	if errors.Is(ctx.Err(), context.Canceled) && lasting.Err() != nil {
+		return ctrl.Result{}, nil // cut off, which is nobody's failure
+	}
+	return result, err
+}
+
+func (r *Reconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	now := r.Clock.Now()
 	seen, err := r.gather(ctx, req.NamespacedName, now)
 	if err != nil || seen == nil {

@@ -22,7 +22,8 @@ func (r *Reconciler) report(ctx context.Context, seen *observed, out outcome, no
 	after := before.DeepCopy()
 	after.Status = r.statusOf(before, out, now)
 	if !apiequality.Semantic.DeepEqual(before.Status, after.Status) {
-		if err := r.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
+		err := patiently(ctx, func(ctx context.Context) error { return r.Status().Patch(ctx, after, client.MergeFrom(before)) })
+		if err != nil {
 			// The object may be gone by now; then there is nobody to report to.
 			return client.IgnoreNotFound(fmt.Errorf("write status of DefenderTenant %s/%s: %w", before.Namespace, before.Name, err))
 		}

@@ -22,7 +22,7 @@ const writeTries = 3
 // Secret, nothing, or somebody else's, before Entra ID is asked for anything.
 func (r *Reconciler) lookup(ctx context.Context, owner *v1alpha1.DefenderTenant, name string) (*holding, *token.Fault) {
 	secret := &corev1.Secret{}
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: owner.Namespace, Name: name}, secret)
+	err := r.readLive(ctx, types.NamespacedName{Namespace: owner.Namespace, Name: name}, secret)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
@@ -53,7 +53,7 @@ func (r *Reconciler) publish(ctx context.Context, seen *observed, res *result, s
 		Type: v1alpha1.SecretType,
 	}
 	c.writeTo(secret)
-	err := r.Create(ctx, secret)
+	err := patiently(ctx, func(ctx context.Context) error { return r.Create(ctx, secret) })
 	if apierrors.IsAlreadyExists(err) {
 		// Somebody else's, or that of another operator that was faster: the next pass sees it.
 		if _, res.fault = r.lookup(ctx, seen.tenant, s.secretName); res.fault == nil {
@@ -89,7 +89,7 @@ func (r *Reconciler) rewrite(ctx context.Context, seen *observed, res *result, c
 // immutable is replaced instead, or its token would outlive everything.
 func (r *Reconciler) overwrite(ctx context.Context, secret *corev1.Secret) error {
 	if secret.Immutable == nil || !*secret.Immutable {
-		return r.Update(ctx, secret)
+		return patiently(ctx, func(ctx context.Context) error { return r.Update(ctx, secret) })
 	}
 	if err := r.deleteOwned(ctx, secret); err != nil {
 		return err
@@ -99,14 +99,14 @@ func (r *Reconciler) overwrite(ctx context.Context, secret *corev1.Secret) error
 		Namespace: secret.Namespace, Name: secret.Name,
 		Labels: secret.Labels, Annotations: secret.Annotations, OwnerReferences: secret.OwnerReferences,
 	}
-	return r.Create(ctx, secret)
+	return patiently(ctx, func(ctx context.Context) error { return r.Create(ctx, secret) })
 }
 
 // reread prepares another try after a conflict. The token in hand still goes in, unless
 // the Secret is no longer ours. Where another operator put in one that ends later, the
 // matter is settled: that one is as good.
 func (r *Reconciler) reread(ctx context.Context, seen *observed, res *result, c contents, secret *corev1.Secret) (settled bool, fault *token.Fault) {
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
+	if err := r.readLive(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
 		return false, writeFault(err, secret.Namespace, secret.Name)
 	}
 	if !ownedBy(secret, seen.tenant) {
@@ -149,7 +149,7 @@ func (r *Reconciler) wrote(ctx context.Context, seen *observed, res *result, sec
 // API server still has the data.
 func (r *Reconciler) markEnded(ctx context.Context, seen *observed, res *result, state v1alpha1.SecretState, known *remembered) {
 	secret := &corev1.Secret{}
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(res.held.secret), secret)
+	err := r.readLive(ctx, client.ObjectKeyFromObject(res.held.secret), secret)
 	if err == nil && !ownedBy(secret, seen.tenant) {
 		res.fault = conflict(seen.tenant, secret.Name)
 		return
@@ -174,7 +174,7 @@ func (r *Reconciler) move(ctx context.Context, seen *observed, s slot, known *re
 		return res
 	}
 	former := &corev1.Secret{}
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(s.donor.secret), former)
+	err := r.readLive(ctx, client.ObjectKeyFromObject(s.donor.secret), former)
 	if err != nil || !ownedBy(former, seen.tenant) || former.ResourceVersion != s.donor.secret.ResourceVersion {
 		res.fault = writeFault(err, seen.tenant.Namespace, s.donor.secret.Name)
 		return res
@@ -213,8 +213,9 @@ func (r *Reconciler) sweepSpare(ctx context.Context, seen *observed, results []r
 
 // deleteOwned deletes exactly the Secret that was seen, in the version that was seen.
 func (r *Reconciler) deleteOwned(ctx context.Context, secret *corev1.Secret) error {
-	err := r.Delete(ctx, secret.DeepCopy(), client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
-	return client.IgnoreNotFound(err)
+	return client.IgnoreNotFound(patiently(ctx, func(ctx context.Context) error {
+		return r.Delete(ctx, secret.DeepCopy(), client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
+	}))
 }
 
 // ownerReference lets the garbage collector remove the Secret with its owner. It does

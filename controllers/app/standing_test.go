@@ -50,8 +50,10 @@ func TestReconcile_ARestartForgetsNoTroubleOfTheApplication(t *testing.T) {
 		}, fine},
 		"the host was asked":      {"AppDisabled", func(b *bench, _ *v1alpha1.DefenderApp) { b.Health = together{standing: health.Standing{Known: true}} }, fine},
 		"a matter of credentials": {"VaultUnavailable", func(*bench, *v1alpha1.DefenderApp) {}, fine},
-		"suspended": {"AppDisabled", func(_ *bench, app *v1alpha1.DefenderApp) { app.Spec.Suspend = true },
-			"False Suspended: No token is requested with this application. The platform team ends that with spec.suspend: false."},
+		"suspended": {
+			"AppDisabled", func(_ *bench, app *v1alpha1.DefenderApp) { app.Spec.Suspend = true },
+			"False Suspended: No token is requested with this application. The platform team ends that with spec.suspend: false.",
+		},
 		"its credential is refused now": {"AppDisabled", func(b *bench, _ *v1alpha1.DefenderApp) {
 			b.ring.entries = []keyring.Entry{entry("a", refused(noon(), noon()))}
 		}, "False CredentialRefused: Entra ID refuses a."},

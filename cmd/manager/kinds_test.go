@@ -97,7 +97,7 @@ func (s *stage) kinds(t *testing.T) {
 	s.project(file, key, operatorSubject+"-of-another-name")
 	s.request("other subject")
 	p.eventually("the platform team is told what to compare", func() bool {
-		return strings.Contains(s.message(), "what the operator presents: issuer "+clusterIssuer+", subject "+operatorSubject+"-of-another-name, audience api://AzureADTokenExchange.")
+		return strings.Contains(s.message(), "The operator presents issuer "+clusterIssuer+", subject "+operatorSubject+"-of-another-name, audience api://AzureADTokenExchange.")
 	})
 	s.project(file, key, operatorSubject)
 	s.request("right subject")

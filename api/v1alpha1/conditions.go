@@ -106,6 +106,11 @@ const (
 	ReasonAppNotFound = "AppNotFound"
 	// ReasonCredentialRefused: Entra ID refuses the credential.
 	ReasonCredentialRefused = "CredentialRefused"
+	// ReasonFederationMismatch: no federated credential of the application fits the operator's
+	// service-account token.
+	ReasonFederationMismatch = "FederationMismatch"
+	// ReasonCertificateExpired: Entra ID refuses the certificate, whose own end has passed.
+	ReasonCertificateExpired = "CertificateExpired"
 	// ReasonCredentialUnusable: no credential can be used: what it is kept in is missing, empty or malformed.
 	ReasonCredentialUnusable = "CredentialUnusable"
 	// ReasonVaultRefused: Azure Key Vault does not let the operator use what the DefenderApp names.

@@ -115,7 +115,8 @@ func isBarred(failure *v1alpha1.TokenFailure) bool {
 		return false
 	}
 	switch failure.Reason {
-	case v1alpha1.ReasonCredentialRefused, v1alpha1.ReasonVaultUnavailable, v1alpha1.ReasonVaultRefused:
+	case v1alpha1.ReasonCredentialRefused, v1alpha1.ReasonFederationMismatch, v1alpha1.ReasonCertificateExpired,
+		v1alpha1.ReasonVaultUnavailable, v1alpha1.ReasonVaultRefused:
 		return false
 	}
 	return true

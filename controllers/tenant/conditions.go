@@ -128,7 +128,8 @@ func stalls(reason string) bool {
 func rank(reason string) int {
 	order := []string{
 		v1alpha1.ReasonSuspended, v1alpha1.ReasonTokenExpired,
-		v1alpha1.ReasonCredentialRefused, v1alpha1.ReasonVaultRefused, v1alpha1.ReasonClockSkew,
+		v1alpha1.ReasonCredentialRefused, v1alpha1.ReasonFederationMismatch, v1alpha1.ReasonCertificateExpired,
+		v1alpha1.ReasonVaultRefused, v1alpha1.ReasonClockSkew,
 		v1alpha1.ReasonAppDisabled, v1alpha1.ReasonAppMisconfigured, v1alpha1.ReasonTLSUntrusted, v1alpha1.ReasonProxyRefused,
 		v1alpha1.ReasonConsentRequired, v1alpha1.ReasonConsentWithdrawn, v1alpha1.ReasonDisabledByTenant, v1alpha1.ReasonBlockedByPolicy,
 		v1alpha1.ReasonRolesMissing, v1alpha1.ReasonResourceNotProvisioned,

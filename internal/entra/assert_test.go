@@ -101,7 +101,7 @@ func TestARefusedFederationTellsWhatTheOperatorPresents(t *testing.T) {
 		7002138: serviceAccountToken(t, key, clusterIssuer, "system:serviceaccount:Defender-System:operator", audience),
 	} {
 		held := asserting("federated", saying(assertion))
-		fault := refuse(t, c, ask(t, func(r *token.Request) { r.Credential = held }), v1alpha1.ReasonCredentialRefused)
+		fault := refuse(t, c, ask(t, func(r *token.Request) { r.Credential = held }), v1alpha1.ReasonFederationMismatch)
 		if fault.Code != code || fault.Scope != token.ScopeCredential || fault.Actor != token.ActorPlatform ||
 			!strings.HasSuffix(fault.Message, " The operator presents issuer I, subject S, audience A.") {
 			t.Errorf("%d: got %+v", code, fault)

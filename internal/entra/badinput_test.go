@@ -116,11 +116,11 @@ func TestEachRefusedCredentialNamesWhatMendsIt(t *testing.T) {
 			"Entra ID finds no key that fits the assertion of application " + testApp + ". The platform team must register the certificate that the DefenderApp uses; for workloadIdentity, it must publish the current keys of the cluster's issuer.",
 		},
 		"expired certificate": {
-			signing(-time.Minute, 0, true), "CredentialRefused", 700027,
+			signing(-time.Minute, 0, true), "CertificateExpired", 700027,
 			"The certificate of application " + testApp + " has expired. The platform team must make a new one, register it and store it with its key.",
 		},
 		"certificate that has expired by Entra ID's clock, and not yet by ours": {
-			signing(time.Minute, 2*time.Minute, true), "CredentialRefused", 700027,
+			signing(time.Minute, 2*time.Minute, true), "CertificateExpired", 700027,
 			"The certificate of application " + testApp + " has expired. The platform team must make a new one, register it and store it with its key.",
 		},
 		"clock of ours an hour behind": {
@@ -136,27 +136,27 @@ func TestEachRefusedCredentialNamesWhatMendsIt(t *testing.T) {
 			"Entra ID finds the assertion of application " + testApp + " outside of its time. The platform team must check that the operator's service-account token is renewed, and the clock of the operator's node.",
 		},
 		"federated subject": {
-			answering(700213), "CredentialRefused", 700213,
+			answering(700213), "FederationMismatch", 700213,
 			federated + "has the subject of the operator's service-account token. The platform team must enter system:serviceaccount:NAMESPACE:NAME of the operator there.",
 		},
 		"federated subject in another case": {
-			answering(7002138), "CredentialRefused", 7002138,
+			answering(7002138), "FederationMismatch", 7002138,
 			"A federated credential of application " + testApp + " has the subject of the operator's service-account token, but in other upper and lower case. The platform team must correct it letter by letter.",
 		},
 		"federated issuer": {
-			answering(700211), "CredentialRefused", 700211,
+			answering(700211), "FederationMismatch", 700211,
 			federated + "has the issuer of the operator's service-account token. The platform team must enter the issuer URL of this cluster there, letter by letter.",
 		},
 		"federated audience": {
-			answering(700212), "CredentialRefused", 700212,
+			answering(700212), "FederationMismatch", 700212,
 			federated + "has the audience of the operator's service-account token. The platform team must give the projected token and the federated credential the same audience, that of the cloud.",
 		},
 		"something about the federated credential": {
-			answering(70021), "CredentialRefused", 70021,
+			answering(70021), "FederationMismatch", 70021,
 			federated + "matches the operator's service-account token. " + compare,
 		},
 		"no federated credential": {
-			answering(70025), "CredentialRefused", 70025,
+			answering(70025), "FederationMismatch", 70025,
 			"Application " + testApp + " has no federated credential. The platform team must add one with the issuer, subject and audience of the operator's service-account token.",
 		},
 		"issuer that Entra ID cannot read": {
@@ -164,7 +164,7 @@ func TestEachRefusedCredentialNamesWhatMendsIt(t *testing.T) {
 			"Entra ID cannot read the keys of the cluster's issuer, so that it cannot check the service-account token for application " + testApp + ". The platform team must make the issuer's /.well-known/openid-configuration and its keys readable from the internet.",
 		},
 		"issuer that the home tenant does not allow": {
-			answering(700238), "CredentialRefused", 700238,
+			answering(700238), "FederationMismatch", 700238,
 			"A policy of the home tenant of application " + testApp + " does not allow federated credentials of this issuer. The platform team must have the issuer allowed there, or use another kind of credential.",
 		},
 	})

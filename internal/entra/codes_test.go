@@ -37,8 +37,11 @@ func expectations() []expectation {
 		{"CredentialRefused", team, token.ByPoll, token.ScopeCredential, "", []int64{
 			7000215, 7000222, 70002, 7000218, 7000216,
 			700027, 700024, 700021, 50012, 700030, 50048, 50027, 50013, 500133,
+			90061, 50166, 501661,
+		}},
+		{"FederationMismatch", team, token.ByPoll, token.ScopeCredential, "", []int64{
 			70021, 70025, 700211, 700212, 700213, 7002137, 7002138, 700222, 700226, 700229, 700236,
-			700223, 700238, 7002381, 90061, 50166, 501661,
+			700223, 700238, 7002381,
 		}},
 		{"AppMisconfigured", team, token.ByPoll, token.ScopeApp, "", []int64{
 			650057, 65005, 1003031, 65002, 700038, 50049, 50194, 700025, 9001023,

@@ -8,10 +8,16 @@ import (
 // The verdicts on the application: its credentials and its registration. The platform team
 // acts.
 
-// ofCredential is a refusal of the credential. All have the one reason that lets the next
+// ofCredential is a refusal of the credential. All have the scope that lets the next
 // credential be tried, and each a sentence of its own.
 func ofCredential(message string) Verdict {
 	return platform(v1alpha1.ReasonCredentialRefused, message).of(token.ScopeCredential)
+}
+
+// because gives a refusal that people mend in another place a reason of its own.
+func (v Verdict) because(reason string) Verdict {
+	v.Reason = reason
+	return v
 }
 
 func credentialRefused() Verdict {
@@ -35,7 +41,7 @@ func certificateRefused() Verdict {
 }
 
 func certificateExpired() Verdict {
-	return ofCredential("The certificate of application {client} has expired. The platform team must make a new one, register it and store it with its key.")
+	return ofCredential("The certificate of application {client} has expired. The platform team must make a new one, register it and store it with its key.").because(v1alpha1.ReasonCertificateExpired)
 }
 
 func certificateForbidden() Verdict {
@@ -61,35 +67,35 @@ func clockWrong() Verdict {
 }
 
 func federationRefused() Verdict {
-	return ofCredential("No federated credential of application {client} matches the operator's service-account token. The platform team must compare issuer, subject and audience, letter by letter.{presents}")
+	return ofCredential("No federated credential of application {client} matches the operator's service-account token. The platform team must compare issuer, subject and audience, letter by letter.{presents}").because(v1alpha1.ReasonFederationMismatch)
 }
 
 func federationAbsent() Verdict {
-	return ofCredential("Application {client} has no federated credential. The platform team must add one with the issuer, subject and audience of the operator's service-account token.{presents}")
+	return ofCredential("Application {client} has no federated credential. The platform team must add one with the issuer, subject and audience of the operator's service-account token.{presents}").because(v1alpha1.ReasonFederationMismatch)
 }
 
 func federationIssuer() Verdict {
-	return ofCredential("No federated credential of application {client} has the issuer of the operator's service-account token. The platform team must enter the issuer URL of this cluster there, letter by letter.{presents}")
+	return ofCredential("No federated credential of application {client} has the issuer of the operator's service-account token. The platform team must enter the issuer URL of this cluster there, letter by letter.{presents}").because(v1alpha1.ReasonFederationMismatch)
 }
 
 func federationSubject() Verdict {
-	return ofCredential("No federated credential of application {client} has the subject of the operator's service-account token. The platform team must enter system:serviceaccount:NAMESPACE:NAME of the operator there.{presents}")
+	return ofCredential("No federated credential of application {client} has the subject of the operator's service-account token. The platform team must enter system:serviceaccount:NAMESPACE:NAME of the operator there.{presents}").because(v1alpha1.ReasonFederationMismatch)
 }
 
 func federationSubjectCase() Verdict {
-	return ofCredential("A federated credential of application {client} has the subject of the operator's service-account token, but in other upper and lower case. The platform team must correct it letter by letter.{presents}")
+	return ofCredential("A federated credential of application {client} has the subject of the operator's service-account token, but in other upper and lower case. The platform team must correct it letter by letter.{presents}").because(v1alpha1.ReasonFederationMismatch)
 }
 
 func federationAudience() Verdict {
-	return ofCredential("No federated credential of application {client} has the audience of the operator's service-account token. The platform team must give the projected token and the federated credential the same audience, that of the cloud.{presents}")
+	return ofCredential("No federated credential of application {client} has the audience of the operator's service-account token. The platform team must give the projected token and the federated credential the same audience, that of the cloud.{presents}").because(v1alpha1.ReasonFederationMismatch)
 }
 
 func federationForeign() Verdict {
-	return ofCredential("Entra ID does not take this token as a federated credential of application {client}. The platform team must use the cluster's service-account token, or a user-assigned managed identity of the application's own tenant.")
+	return ofCredential("Entra ID does not take this token as a federated credential of application {client}. The platform team must use the cluster's service-account token, or a user-assigned managed identity of the application's own tenant.").because(v1alpha1.ReasonFederationMismatch)
 }
 
 func federationForbidden() Verdict {
-	return ofCredential("A policy of the home tenant of application {client} does not allow federated credentials of this issuer. The platform team must have the issuer allowed there, or use another kind of credential.")
+	return ofCredential("A policy of the home tenant of application {client} does not allow federated credentials of this issuer. The platform team must have the issuer allowed there, or use another kind of credential.").because(v1alpha1.ReasonFederationMismatch)
 }
 
 func issuerUnreachable() Verdict {

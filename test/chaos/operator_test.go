@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/defender-tenant/operator/test/cluster"
 )
 
 // operator is one run of the operator's process.
@@ -173,10 +174,9 @@ func (j *journal) tail(something string) string {
 
 func (s *stage) freeAddress() string {
 	s.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := cluster.FreeAddress(s.t.Context())
 	s.must(err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }
 
 // fetch reads a page, empty while it does not answer with 200.

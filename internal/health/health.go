@@ -44,19 +44,10 @@ type Visitor struct {
 // Turn is the right to ask. Whoever has it ends it with Leave or Decline.
 type Turn struct {
 	visitor Visitor
-	kind    kind
+	canary  bool // of an open breaker, or of an application whose credentials are refused
 	slow    bool
 	since   time.Time // it was called, or taken
 }
-
-// kind is what a turn is for, besides a token.
-type kind int
-
-const (
-	ordinary  kind = iota
-	ofHost         // the canary of an open breaker
-	ofRefused      // the canary of an application whose credentials are refused
-)
 
 // Hold says why there is no turn now.
 type Hold struct {

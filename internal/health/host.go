@@ -47,7 +47,7 @@ func (at *host) enter(v Visitor, now time.Time) (Turn, *Hold) {
 	}
 	if turn := at.called[v.Key]; turn != nil {
 		delete(at.called, v.Key)
-		if v.Refused == nil || turn.kind != ordinary {
+		if v.Refused == nil || turn.canary {
 			turn.visitor, turn.since = v, now
 			at.taken[v.Key] = turn
 			return *turn, nil
@@ -91,11 +91,11 @@ func (at *host) admit(v Visitor, now time.Time) *Turn {
 func (at *host) mark(turn *Turn, now time.Time) {
 	v := turn.visitor
 	if refused := at.refusing(v); refused != nil {
-		turn.kind = ofRefused
+		turn.canary = true
 		refused.probe(v.Key, now)
 	}
 	if at.breaker.isOpen() {
-		turn.kind = ofHost
+		turn.canary = true
 		at.breaker.probe(v.Key, now)
 	}
 }

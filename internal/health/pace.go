@@ -3,7 +3,7 @@ package health
 import "time"
 
 // pace is a token bucket whose rate falls when a host asks for fewer requests and recovers
-// by addition. Whatever the bucket holds, no second sees more requests than the limit.
+// by addition. Whatever the bucket holds, no second sees more turns than the limit.
 type pace struct {
 	limit  float64 // requests per second at best
 	burst  float64

@@ -3,6 +3,7 @@ package health
 import (
 	"cmp"
 	"container/heap"
+	"maps"
 	"math"
 	"slices"
 
@@ -77,7 +78,7 @@ func (r *room) remove(key types.NamespacedName) {
 // pop takes out whoever is next.
 func (r *room) pop() (Visitor, bool) {
 	for len(r.classes) > 0 {
-		top := slices.MaxFunc(keys(r.classes), cmp.Compare[int])
+		top := slices.Max(slices.Collect(maps.Keys(r.classes)))
 		if w := r.classes[top].pop(); w != nil {
 			delete(r.waiting, w.Key)
 			return w.Visitor, true
@@ -172,12 +173,4 @@ func (h *byEnd) Pop() any {
 	(*h)[len(*h)-1] = nil
 	*h = (*h)[:len(*h)-1]
 	return last
-}
-
-func keys[V any](m map[int]V) []int {
-	all := make([]int, 0, len(m))
-	for k := range m {
-		all = append(all, k)
-	}
-	return all
 }

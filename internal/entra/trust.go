@@ -24,8 +24,9 @@ const (
 	dialTimeout      = 5 * time.Second
 	handshakeTimeout = 5 * time.Second
 	idleTimeout      = 90 * time.Second
-	idlePerHost      = 16
-	maxHeader        = 64 << 10
+	// As many as ask at the same time: a burst of renewals makes no new handshakes.
+	idlePerHost = 64
+	maxHeader   = 64 << 10
 	// With HTTP/2 all requests share one connection. A half-open one is found by these pings
 	// and not by every tenant's deadline.
 	pingAfter   = 10 * time.Second

@@ -28,11 +28,12 @@ type observed struct {
 	asker  keyring.Asker  // the customer, as the keyring knows it
 	choice keyring.Choice // what to ask with
 	locked *token.Fault   // why there is nothing
+	barred *token.Fault   // why no Secret may be written, whatever there is to write
 
-	terms  string  // which grants, in which version, say what is allowed
-	behind bool    // the cache does not show our own last write yet
-	asked  request // what the refresh annotations say now
-	done   request // and what of it was handled
+	terms string        // which grants, in which version, say what is allowed
+	later time.Duration // when to look again, because not everything shows yet
+	asked request       // what the refresh annotations say now
+	done  request       // and what of it was handled
 }
 
 // request is the value of the refresh annotations of the tenant and of its app.
@@ -57,13 +58,15 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := r.secrets(ctx, seen.tenant)
-	if err != nil {
-		return nil, err
+	secrets, err := r.secrets(ctx, seen)
+	if err != nil || seen.later > 0 {
+		return seen, err
 	}
 	seen.pick(ctx, r.Keyring, secrets, now)
 	remembered := r.memory.of(key, seen.tenant.UID)
-	seen.behind = remembered.behind(seen.tenant, secrets)
+	if remembered.behind(seen.tenant, secrets) {
+		seen.later = cacheLag
+	}
 	seen.asked, seen.done = seen.requests(remembered)
 	allow := newAllowance(seen.tenant, seen.app, grants, r.formerApps(ctx, seen.app, grants, secrets))
 	seen.terms = allow.terms()
@@ -106,10 +109,20 @@ func (r *Reconciler) grants(ctx context.Context, namespace string) ([]v1alpha1.D
 	return list.Items, nil
 }
 
-// secrets are all Secrets of our type whose controller is this very object.
-func (r *Reconciler) secrets(ctx context.Context, owner *v1alpha1.DefenderTenant) (map[string]*holding, error) {
+// secrets are all Secrets of our type whose controller is this very object, as far as the operator may look. Where it
+// may not, it will be woken when it may.
+func (r *Reconciler) secrets(ctx context.Context, seen *observed) (map[string]*holding, error) {
+	owner := seen.tenant
+	reader, fault := r.Secrets.In(owner.Namespace)
+	seen.barred = fault
+	if reader == nil {
+		if fault == nil {
+			seen.later = outOfSight
+		}
+		return nil, nil
+	}
 	var list corev1.SecretList
-	if err := r.List(ctx, &list, client.InNamespace(owner.Namespace), client.MatchingFields{secretOwnerIndex: string(owner.UID)}); err != nil {
+	if err := reader.List(ctx, &list, client.InNamespace(owner.Namespace), client.MatchingFields{secretOwnerIndex: string(owner.UID)}); err != nil {
 		return nil, fmt.Errorf("list Secrets: %w", err)
 	}
 	found := make(map[string]*holding, len(list.Items))

@@ -19,6 +19,8 @@ const (
 	budgetInterval = 10 * time.Second
 	// cacheLag is how soon to look again when the cache does not show our own last write.
 	cacheLag = 20 * time.Millisecond
+	// outOfSight is when to look again for Secrets that do not show yet, should nobody call.
+	outOfSight = time.Minute
 	// maxLags is how often to look again before our own last write is held for lost: an API
 	// server that was restored from a backup never shows it.
 	maxLags = 1500

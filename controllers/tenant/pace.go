@@ -5,7 +5,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -90,6 +89,6 @@ func (res result) failed() bool {
 	case mint, move:
 		return res.fault != nil
 	default:
-		return res.fault != nil && res.fault.Reason == v1alpha1.ReasonWriteFailed
+		return res.fault != nil && unstored(res.fault)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/defender-tenant/operator/internal/credential"
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -37,6 +38,8 @@ type Reconciler struct {
 	client.Client
 	// Live reads from the API server.
 	Live client.Reader
+	// Secrets shows ours, and where the operator may not touch any.
+	Secrets *secretview.Views
 	// Tokens obtains tokens.
 	Tokens TokenSource
 	// Keyring gives credentials.
@@ -78,8 +81,8 @@ func (r *Reconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 	if err != nil || seen == nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if seen.behind {
-		return ctrl.Result{RequeueAfter: cacheLag}, nil
+	if seen.later > 0 {
+		return ctrl.Result{RequeueAfter: seen.later}, nil
 	}
 	outcome := r.act(ctx, seen, decide(seen, now), now)
 	if err := r.report(ctx, seen, outcome, now); err != nil {

@@ -30,16 +30,17 @@ type observed struct {
 	locked *token.Fault   // why there is nothing
 	barred *token.Fault   // why no Secret may be written, whatever there is to write
 
-	terms string        // which grants, in which version, say what is allowed
-	later time.Duration // when to look again, because not everything shows yet
-	asked request       // what the refresh annotations say now
-	done  request       // and what of it was handled
+	terms  string  // which grants, in which version, say what is allowed
+	behind bool    // the cache does not show our own last write yet
+	asked  request // what the refresh annotations say now
+	done   request // and what of it was handled
 }
 
 // request is the value of the refresh annotations of the tenant and of its app.
 type request struct{ tenant, app string }
 
-// gather reads the cache only. It returns nil if the object is gone.
+// gather reads the cache only. It returns nil if the object is gone, and if its Secrets do not show yet: it is called
+// when they do.
 func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now time.Time) (*observed, error) {
 	seen := &observed{tenant: &v1alpha1.DefenderTenant{}}
 	if err := r.Get(ctx, key, seen.tenant); err != nil {
@@ -58,15 +59,13 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := r.secrets(ctx, seen)
-	if err != nil || seen.later > 0 {
-		return seen, err
+	secrets, known, err := r.secrets(ctx, seen)
+	if err != nil || !known {
+		return nil, err
 	}
 	seen.pick(ctx, r.Keyring, secrets, now)
 	remembered := r.memory.of(key, seen.tenant.UID)
-	if remembered.behind(seen.tenant, secrets) {
-		seen.later = cacheLag
-	}
+	seen.behind = remembered.behind(seen.tenant, secrets)
 	seen.asked, seen.done = seen.requests(remembered)
 	allow := newAllowance(seen.tenant, seen.app, grants, r.formerApps(ctx, seen.app, grants, secrets))
 	seen.terms = allow.terms()
@@ -109,29 +108,26 @@ func (r *Reconciler) grants(ctx context.Context, namespace string) ([]v1alpha1.D
 	return list.Items, nil
 }
 
-// secrets are all Secrets of our type whose controller is this very object, as far as the operator may look. Where it
-// may not, it will be woken when it may.
-func (r *Reconciler) secrets(ctx context.Context, seen *observed) (map[string]*holding, error) {
+// secrets are all Secrets of our type whose controller is this very object. Where the operator may not look there are
+// none, and it is known why.
+func (r *Reconciler) secrets(ctx context.Context, seen *observed) (found map[string]*holding, known bool, err error) {
 	owner := seen.tenant
 	reader, fault := r.Secrets.In(owner.Namespace)
 	seen.barred = fault
 	if reader == nil {
-		if fault == nil {
-			seen.later = outOfSight
-		}
-		return nil, nil
+		return nil, fault != nil, nil
 	}
 	var list corev1.SecretList
 	if err := reader.List(ctx, &list, client.InNamespace(owner.Namespace), client.MatchingFields{secretOwnerIndex: string(owner.UID)}); err != nil {
-		return nil, fmt.Errorf("list Secrets: %w", err)
+		return nil, false, fmt.Errorf("list Secrets: %w", err)
 	}
-	found := make(map[string]*holding, len(list.Items))
+	found = make(map[string]*holding, len(list.Items))
 	for i := range list.Items {
 		if secret := &list.Items[i]; ownedBy(secret, owner) {
 			found[secret.Name] = newHolding(secret)
 		}
 	}
-	return found, nil
+	return found, true, nil
 }
 
 // formerApps are the applications of other grants, by client ID. They matter only while

@@ -19,8 +19,6 @@ const (
 	budgetInterval = 10 * time.Second
 	// cacheLag is how soon to look again when the cache does not show our own last write.
 	cacheLag = 20 * time.Millisecond
-	// outOfSight is when to look again for Secrets that do not show yet, should nobody call.
-	outOfSight = time.Minute
 	// maxLags is how often to look again before our own last write is held for lost: an API
 	// server that was restored from a backup never shows it.
 	maxLags = 1500
@@ -31,6 +29,18 @@ const (
 type memory struct {
 	mu      sync.Mutex
 	tenants map[types.NamespacedName]*remembered
+	told    time.Time // when it was last said that no status can be written
+}
+
+// complains tells whether it is time to say again what concerns all objects.
+func (m *memory) complains(now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.told) < 10*time.Minute && !m.told.IsZero() {
+		return false
+	}
+	m.told = now
+	return true
 }
 
 // remembered belongs to the one worker that has the object in hand.

@@ -81,12 +81,12 @@ func (r *Reconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 	if err != nil || seen == nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if seen.later > 0 {
-		return ctrl.Result{RequeueAfter: seen.later}, nil
+	if seen.behind {
+		return ctrl.Result{RequeueAfter: cacheLag}, nil
 	}
 	outcome := r.act(ctx, seen, decide(seen, now), now)
 	if err := r.report(ctx, seen, outcome, now); err != nil {
-		return ctrl.Result{}, err
+		return r.unreported(ctx, req.Namespace, err, now)
 	}
 	// Asking Entra ID takes time. The wait counts from the end of the pass, or every
 	// renewal would be late by as much as the pass before it took.

@@ -39,7 +39,7 @@ const (
 	customer     = "11111111-1111-1111-1111-111111111111"
 	clientSecret = "a-client-secret-that-nobody-may-see"
 	// patience is generous: two cores may be busy with a compiler.
-	patience = 90 * time.Second
+	patience = 45 * time.Second
 )
 
 // stage is an API server that asks for rights and writes down what was asked of it, with the operator's manifests.

@@ -93,10 +93,17 @@ func operate(ctx context.Context, o options) error {
 	if err := apps.Setup(mgr, credentials, controllerOptions(1)); err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.AddHealthzCheck("process", healthz.Ping), mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), credentials)), mgr.AddReadyzCheck("secrets", views.Ready)); err != nil {
+	if err := addProbes(mgr, views, credentials); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+func addProbes(mgr ctrl.Manager, views *secretview.Views, credentials cache.Cache) error {
+	return errors.Join(
+		mgr.AddHealthzCheck("process", healthz.Ping),
+		mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), credentials)),
+		mgr.AddReadyzCheck("secrets", views.Ready))
 }
 
 // newManager waits for the API server first. Told to stop meanwhile, it makes none.

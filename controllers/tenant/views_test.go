@@ -25,7 +25,9 @@ func inView(t *testing.T, reader client.Reader) *secretview.Views {
 	go func() { ended <- views.Start(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 	for views.Ready(nil) != nil {
 		runtime.Gosched()

@@ -58,7 +58,7 @@ func (*feed) String() string { return "Secrets in view" }
 
 // drink brings the events of one cache, until ctx ends.
 func (f *feed) drink(ctx context.Context, c cache.Cache) error {
-	events := source.TypedKind(c, client.Object(&corev1.Secret{}), handler.TypedEventHandler[client.Object, reconcile.Request](f.handler))
+	events := source.TypedKind(c, client.Object(&corev1.Secret{}), f.handler)
 	if err := events.Start(ctx, f.queue); err != nil {
 		return err
 	}

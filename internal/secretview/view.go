@@ -39,7 +39,7 @@ type view struct {
 func (w *view) run(ctx context.Context) {
 	var looking sync.WaitGroup
 	defer looking.Wait()
-	var shut context.CancelFunc // nil while there is no open cache
+	var shut context.CancelFunc
 	for ctx.Err() == nil {
 		missing, err := w.all.review(ctx, w.namespace)
 		if err != nil {
@@ -47,20 +47,7 @@ func (w *view) run(ctx context.Context) {
 			w.await(ctx, retryInterval)
 			continue
 		}
-		readable := !slices.Contains(missing, "list") && !slices.Contains(missing, "watch")
-		if !readable && shut != nil { // what it showed last is still there to be read
-			shut()
-			shut = nil
-		}
-		if readable && shut == nil {
-			w.forget()
-		}
-		w.judge(ctx, missing)
-		if readable && shut == nil {
-			var open context.Context
-			open, shut = context.WithCancel(ctx)
-			looking.Go(func() { w.look(open, &looking) })
-		}
+		shut = w.follow(ctx, missing, shut, &looking)
 		if len(missing) > 0 {
 			w.await(ctx, pollInterval)
 		} else {
@@ -70,6 +57,25 @@ func (w *view) run(ctx context.Context) {
 	if shut != nil {
 		shut()
 	}
+}
+
+// follow begins to look when the operator may, and ends that when it may not. shut ends what is under way, nil: nothing is.
+func (w *view) follow(ctx context.Context, missing []string, shut context.CancelFunc, looking *sync.WaitGroup) context.CancelFunc {
+	readable := !slices.Contains(missing, "list") && !slices.Contains(missing, "watch")
+	switch {
+	case readable == (shut != nil):
+		w.judge(ctx, missing)
+		return shut
+	case !readable:
+		shut() // what it showed last can still be read
+		w.judge(ctx, missing)
+		return nil
+	}
+	w.forget()
+	w.judge(ctx, missing)
+	open, shut := context.WithCancel(ctx)
+	looking.Go(func() { w.look(open, looking) })
+	return shut
 }
 
 // await returns when something is refused, after the interval if that is not zero, and when ctx ends.

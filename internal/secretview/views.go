@@ -104,7 +104,7 @@ func (v *Views) Ready(*http.Request) error {
 	if v.PerNamespace {
 		return nil
 	}
-	if reader, fault := v.In(metav1.NamespaceAll); reader == nil && fault == nil {
+	if reader, refusal := v.In(metav1.NamespaceAll); reader == nil && refusal == nil {
 		return errors.New("the Secrets do not show yet")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ import (
 func TestNothingIsGrantedThatIsNotUsed(t *testing.T) {
 	s := newStage(t)
 	s.install("default")
-	s.platform("soc", "noc")
+	s.platform("soc", "noc", "poc")
 	t.Run("standard", func(t *testing.T) {
 		s := s.in(t)
 		began := s.written()
@@ -45,10 +46,84 @@ func TestNothingIsGrantedThatIsNotUsed(t *testing.T) {
 			return s.condition("noc", v1alpha1.ConditionStalled).Reason == v1alpha1.ReasonNoSecretRight
 		})
 		s.applyFrom(s.condition("noc", v1alpha1.ConditionStalled).Message)
+		s.customer("poc") // which has no binding and stays without
 		s.everything(p, "noc")
 		s.again("noc", "--secret-access=Namespace")
 		s.assertRights(began)
+		if c := s.condition("poc", v1alpha1.ConditionStalled); c.Reason != v1alpha1.ReasonNoSecretRight || !strings.Contains(c.Message, "in namespace poc") {
+			t.Errorf("a namespace without a binding says %+v", c)
+		}
 	})
+	t.Run("a right that is taken away", func(t *testing.T) { s.in(t).takenAway("noc") })
+	t.Run("a policy that refuses", func(t *testing.T) { s.in(t).policy("noc") })
+}
+
+// takenAway takes a right while the operator works. One token is asked for in vain, and none after that.
+func (s *stage) takenAway(namespace string) {
+	s.t.Helper()
+	p := s.start("--secret-access=Namespace")
+	s.refresh(namespace, "before")
+	p.eventually("it works", func() bool { return s.tenant(namespace).Status.LastHandledRefresh == "before" })
+	giveBack := s.take("update", "secrets")
+	before := s.entra.CountRequests(entra.Token, "")
+	s.refresh(namespace, "without")
+	p.eventually("the right is missing", func() bool {
+		c := s.condition(namespace, v1alpha1.ConditionStalled)
+		return c.Reason == v1alpha1.ReasonNoSecretRight && strings.Contains(c.Message, "may not update secrets in namespace "+namespace+".")
+	})
+	if !s.isReady(namespace) {
+		s.t.Error("it is not ready, although its token runs")
+	}
+	s.refresh(namespace, "still without")
+	p.eventually("that is handled", func() bool { return s.tenant(namespace).Status.LastHandledRefresh == "still without" })
+	if asked := s.entra.CountRequests(entra.Token, "") - before; asked != 1 {
+		s.t.Errorf("%d token requests without the right to store one, want 1", asked)
+	}
+	giveBack()
+	p.eventually("the right is back", func() bool { return s.condition(namespace, v1alpha1.ConditionStalled).Status == metav1.ConditionFalse })
+	if told := strings.Count(p.log.text(), `"Missing rights"`); told > 2 { // here and in the namespace that never had any
+		s.t.Errorf("the log says %d times what is missing", told)
+	}
+	p.stop()
+}
+
+// policy refuses what the operator may do. That is no want of a right.
+func (s *stage) policy(namespace string) {
+	s.t.Helper()
+	file := filepath.Join(s.t.TempDir(), "policy.yaml")
+	s.must(os.WriteFile(file, []byte(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: frozen}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [UPDATE], resources: [secrets]}]
+  validations: [{expression: "false", reason: Forbidden, message: frozen}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: frozen}
+spec: {policyName: frozen, validationActions: [Deny]}
+`), 0o600))
+	s.kubectl("apply", "-f", file)
+	defer s.kubectl("delete", "-f", file)
+	p := s.start("--secret-access=Namespace")
+	n := 0
+	p.eventually("the policy is in force", func() bool {
+		n++
+		secret := s.secret(namespace, "renamed")
+		secret.Annotations["try"] = strconv.Itoa(n)
+		return s.Update(s.t.Context(), secret) != nil
+	})
+	s.refresh(namespace, "frozen")
+	p.eventually("the write fails", func() bool {
+		c := s.condition(namespace, v1alpha1.ConditionDegraded)
+		return c.Status == metav1.ConditionTrue && strings.Contains(c.Message, "a quota or an admission policy forbids it")
+	})
+	if c := s.condition(namespace, v1alpha1.ConditionStalled); c.Status != metav1.ConditionFalse {
+		s.t.Errorf("it is stalled: %+v", c)
+	}
+	p.stop()
 }
 
 // applyFrom does what a message says.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,12 +42,17 @@ func TestARightThatIsMissingIsNamed(t *testing.T) {
 	for _, l := range []loss{
 		stall("get", false), stall("list", true), stall("watch", false), stall("create", true), stall("update", false), stall("delete", false),
 		{verb: "patch", resource: "defendertenants/status", often: true},
-		{verb: "patch", resource: "defenderapps/status"},
-		{verb: "list", resource: "defendertenants"}, {verb: "watch", resource: "defendertenants"},
-		{verb: "list", resource: "defendergrants", often: true}, {verb: "watch", resource: "defendergrants"},
-		{verb: "list", resource: "defenderapps"}, {verb: "watch", resource: "defenderapps"},
+		{verb: "patch", resource: "defenderapps/status", provoke: func(s *stage, _ *process) { s.credentials("secret", "absent") }},
+		{verb: "list", resource: "defendertenants"},
+		{verb: "watch", resource: "defendertenants"},
+		{verb: "list", resource: "defendergrants", often: true},
+		{verb: "watch", resource: "defendergrants"},
+		{verb: "list", resource: "defenderapps"},
+		{verb: "watch", resource: "defenderapps"},
 		{verb: "create", resource: "events"},
-		{verb: "get", resource: "leases"}, {verb: "create", resource: "leases"}, {verb: "update", resource: "leases", often: true},
+		{verb: "get", resource: "leases"},
+		{verb: "create", resource: "leases"},
+		{verb: "update", resource: "leases", often: true},
 		{verb: "create", resource: "tokenreviews", provoke: (*stage).scrapeInVain},
 		{verb: "create", resource: "subjectaccessreviews", provoke: (*stage).scrapeInVain},
 		{verb: "create", resource: "selfsubjectaccessreviews"},
@@ -72,7 +78,7 @@ func (s *stage) without(l loss) {
 		s.must(client.IgnoreNotFound(s.Delete(s.t.Context(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: account}})))
 	}
 	giveBack := s.take(l.verb, l.resource)
-	s.must(client.IgnoreNotFound(s.Delete(s.t.Context(), s.secret("soc", "contoso-xdr"))))
+	s.must(client.IgnoreNotFound(s.Delete(s.t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "soc", Name: "contoso-xdr"}})))
 	p := s.start()
 	if l.provoke != nil {
 		l.provoke(s, p)

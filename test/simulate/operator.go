@@ -98,6 +98,12 @@ func newViewCache(views ...*view) *viewCache {
 	return c
 }
 
+// Start has nothing to start.
+func (*viewCache) Start(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
 // inMemoryManager is as much of a manager as Setup asks for.
 type inMemoryManager struct {
 	ctrl.Manager // the rest of the interface: nobody calls it

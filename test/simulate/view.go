@@ -172,12 +172,6 @@ func (c *viewCache) GetInformer(_ context.Context, o client.Object, _ ...cache.I
 	return c.views[reflect.TypeOf(o)], nil
 }
 
-// Start has nothing to start.
-func (*viewCache) Start(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
 // WaitForCacheSync need not wait.
 func (*viewCache) WaitForCacheSync(context.Context) bool { return true }
 

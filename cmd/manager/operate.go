@@ -77,9 +77,8 @@ func operate(ctx context.Context, o options) error {
 			tell(app)
 		},
 	}
-	views := secretViews(mgr, o)
 	tenants := &tenant.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: views, Tokens: source, Keyring: keys, Health: shared, Catalog: o.catalog,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: secretViews(mgr, o), Tokens: source, Keyring: keys, Health: shared, Catalog: o.catalog,
 		Gate: token.Gate{MinLifetime: o.minTokenLifetime}, Clock: clock.RealClock{},
 		Events: mgr.GetEventRecorder("defender-tenant-operator"), Metrics: tenant.NewMetrics(metrics.Registry),
 	}
@@ -93,7 +92,7 @@ func operate(ctx context.Context, o options) error {
 	if err := apps.Setup(mgr, credentials, controllerOptions(1)); err != nil {
 		return err
 	}
-	if err := addProbes(mgr, views, credentials); err != nil {
+	if err := addProbes(mgr, tenants.Secrets, credentials); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)

@@ -104,7 +104,10 @@ func (v *Views) Ready(*http.Request) error {
 	if v.PerNamespace {
 		return nil
 	}
-	if reader, refusal := v.In(metav1.NamespaceAll); reader == nil && refusal == nil {
+	w := v.of(metav1.NamespaceAll)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if w.reader == nil && len(w.missing) == 0 {
 		return errors.New("the Secrets do not show yet")
 	}
 	return nil
@@ -117,13 +120,12 @@ func (v *Views) Refused(ctx context.Context, namespace string) *token.Fault {
 	if _, known := v.In(namespace); known != nil {
 		return known
 	}
-	missing, err := v.review(ctx, w.namespace)
-	if err != nil || len(missing) == 0 {
-		return nil
+	if missing, err := v.review(ctx, w.namespace); err == nil && len(missing) > 0 {
+		w.judge(ctx, missing)
+		w.suspect()
+		return v.fault(namespace, missing)
 	}
-	w.judge(ctx, missing)
-	w.suspect()
-	return v.fault(namespace, missing)
+	return nil
 }
 
 // Keep has a view of each of these namespaces, and of no other.

@@ -49,7 +49,8 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 	case res.fault == nil && res.did != keep:
 		p = pace{inputs: in}
 	case failed && res.fault.Cure == token.ByWatch:
-		p = pace{inputs: in, fault: res.fault} // the edit that mends it is worth an attempt at once
+		// The edit that mends it is worth an attempt at once, and a token that could not be stored is still owed.
+		p = pace{inputs: in, fault: res.fault, owed: unstored(res.fault) && (p.owed || res.why == whyRequested)}
 	case failed:
 		if p.attempts == 0 || p.fault.Cure != res.fault.Cure {
 			p.attempts, p.since = 0, started

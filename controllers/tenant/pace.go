@@ -44,20 +44,21 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 		// Somebody is at it: what they are waiting for deserves dense looks again.
 		p = pace{inputs: in}
 	}
+	owed := p.owed || res.why == whyRequested
 	failed := res.failed()
 	switch {
 	case res.fault == nil && res.did != keep:
 		p = pace{inputs: in}
 	case failed && res.fault.Cure == token.ByWatch:
 		// The edit that mends it is worth an attempt at once, and a token that could not be stored is still owed.
-		p = pace{inputs: in, fault: res.fault, owed: unstored(res.fault) && (p.owed || res.why == whyRequested)}
+		p = pace{inputs: in, fault: res.fault, owed: owed && unstored(res.fault)}
 	case failed:
 		if p.attempts == 0 || p.fault.Cure != res.fault.Cure {
 			p.attempts, p.since = 0, started
 		}
 		p.attempts++
 		p.fault = res.fault
-		p.owed = p.owed || res.why == whyRequested
+		p.owed = owed
 		p.next = started.Add(delay(*res, p, started))
 		if res.fault.After > 0 {
 			p.next = ended.Add(res.fault.After)

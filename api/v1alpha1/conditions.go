@@ -130,6 +130,9 @@ const (
 
 // Reasons that need an edit in the cluster.
 const (
+	// ReasonNoSecretRight: the operator lacks a right to the Secrets of the namespace; the message
+	// has the RoleBinding that gives it.
+	ReasonNoSecretRight = "NoSecretRight"
 	// ReasonAccessDenied: no DefenderGrant allows what the DefenderTenant asks for.
 	ReasonAccessDenied = "AccessDenied"
 	// ReasonSecretConflict: the Secret's name is taken by somebody else's Secret.

@@ -29,7 +29,7 @@ import (
 	"github.com/defender-tenant/operator/internal/token"
 )
 
-// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps;defendertenants,verbs=get;list;watch
+// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps;defendertenants,verbs=list;watch
 // +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -35,6 +35,9 @@ type Options struct {
 	ControllerManager bool
 	// EtcdQuota is the size in bytes at which etcd refuses to grow. Zero leaves it at etcd's 2 GiB.
 	EtcdQuota int64
+	// AuditLog is where the API server writes a line of JSON for each request and the right that allowed it. Empty: it
+	// writes none.
+	AuditLog string
 	// LogDir keeps one log per process. Without it the logs are in a temporary folder that only a
 	// failed start leaves behind.
 	LogDir string
@@ -100,6 +103,9 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 		plane.Etcd.Configure().Set("quota-backend-bytes", strconv.FormatInt(o.EtcdQuota, 10))
 	}
 	plane.APIServer = &envtest.APIServer{Out: server, Err: server}
+	if err := c.audit(o.AuditLog); err != nil {
+		return err
+	}
 	if c.Config, err = c.env.Start(); err != nil {
 		return err
 	}
@@ -113,6 +119,18 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 		return err
 	}
 	return c.startControllerManager(ctx, filepath.Join(assets, controllerManagerName), manager)
+}
+
+// auditPolicy has a line for the answer to each request, or for the beginning of the answer if that lasts.
+const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}`
+
+func (c *Cluster) audit(log string) error {
+	if log == "" {
+		return nil
+	}
+	policy := filepath.Join(c.dir, "audit-policy.json")
+	c.env.ControlPlane.APIServer.Configure().Set("audit-policy-file", policy).Set("audit-log-path", log)
+	return os.WriteFile(policy, []byte(auditPolicy), 0o600)
 }
 
 // Stop ends all processes and removes their data.

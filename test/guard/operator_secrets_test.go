@@ -11,7 +11,11 @@ import (
 	"github.com/defender-tenant/operator/api/v1alpha1"
 )
 
-const contoso = "11111111-1111-1111-1111-111111111111"
+// The customers.
+const (
+	contoso  = "11111111-1111-1111-1111-111111111111"
+	fabrikam = "22222222-2222-2222-2222-222222222222"
+)
 
 // tokenSecret is a Secret as the operator writes it.
 func tokenSecret(owner *v1alpha1.DefenderTenant, name string) *corev1.Secret {

@@ -108,7 +108,7 @@ func (w *world) install(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return w.awaitGuard(ctx, true)
+	return w.awaitGuard(ctx)
 }
 
 // kubectl fails on warnings, too: the API server warns of a policy that it does not understand.
@@ -120,8 +120,17 @@ func (w *world) kubectl(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// awaitGuard waits until the API server has taken notice of all policies, or that their bindings are gone.
-func (w *world) awaitGuard(ctx context.Context, there bool) error {
+// awaitGuard waits until the API server acts upon all policies.
+func (w *world) awaitGuard(ctx context.Context) error {
+	var problems []error
+	for _, policy := range []string{"defender-operator-secrets", "defender-tenant-authors", "defender-token-secrets"} {
+		problems = append(problems, w.awaitPolicy(ctx, policy, true))
+	}
+	return errors.Join(problems...)
+}
+
+// awaitPolicy waits until the API server acts upon a policy, or does so no more.
+func (w *world) awaitPolicy(ctx context.Context, policy string, acts bool) error {
 	author, err := w.connect("probe", "authors")
 	if err != nil {
 		return err
@@ -131,7 +140,7 @@ func (w *world) awaitGuard(ctx context.Context, there bool) error {
 		return err
 	}
 	probe := metav1.ObjectMeta{Name: "probe", Namespace: metav1.NamespaceDefault}
-	for policy, forbidden := range map[string]func() error{
+	forbidden := map[string]func() error{
 		"defender-token-secrets": func() error {
 			return w.Create(ctx, &corev1.Secret{ObjectMeta: probe, Type: v1alpha1.SecretType}, client.DryRunAll)
 		},
@@ -139,17 +148,16 @@ func (w *world) awaitGuard(ctx context.Context, there bool) error {
 			return operator.Create(ctx, &corev1.Secret{ObjectMeta: probe}, client.DryRunAll)
 		},
 		"defender-tenant-authors": func() error {
-			return author.Create(ctx, &v1alpha1.DefenderTenant{ObjectMeta: probe, Spec: v1alpha1.DefenderTenantSpec{TenantID: contoso, App: "partner"}}, client.DryRunAll)
+			return author.Create(ctx, newTenant(metav1.NamespaceDefault, "probe"), client.DryRunAll)
 		},
-	} {
-		var last error
-		err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
-			last = forbidden()
-			return apierrors.IsForbidden(last) == there, nil
-		})
-		if err != nil {
-			return fmt.Errorf("wait for policy %s: %w (last: %w)", policy, err, last)
-		}
+	}[policy]
+	var last error
+	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		last = forbidden()
+		return apierrors.IsForbidden(last) == acts, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for policy %s: %w (last: %w)", policy, err, last)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -141,6 +142,7 @@ func bindEdit(t *testing.T, namespace, user string) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:aggregate-to-edit"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
 	}))
+	awaitRight(t, user, authorizationv1.ResourceAttributes{Namespace: namespace, Resource: "secrets", Verb: "update"})
 }
 
 // bindSecrets lets a user do something with Secrets, all of a namespace if none is named.
@@ -155,4 +157,19 @@ func bindSecrets(t *testing.T, namespace, user string, verbs []string, names ...
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
 	}))
+	var name string
+	if len(names) > 0 {
+		name = names[0]
+	}
+	awaitRight(t, user, authorizationv1.ResourceAttributes{Namespace: namespace, Resource: "secrets", Verb: verbs[0], Name: name})
+}
+
+// awaitRight waits until the API server has taken notice of a right.
+func awaitRight(t *testing.T, user string, what authorizationv1.ResourceAttributes) {
+	t.Helper()
+	eventually(t, user+" has the right", func() bool {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &what}}
+		must(t, shared.Create(t.Context(), review))
+		return review.Status.Allowed
+	})
 }

@@ -457,8 +457,7 @@ func (r *round) judge(when string) (granted, all int) {
 			all++
 			if r.granted(q, w) {
 				granted++
-				expected[types.NamespacedName{Namespace: q.namespace, Name: q.secret(w)}] =
-					fmt.Sprintf("tenant %s, application %s, for %s", q.customer, applications()[q.application].clientID, r.resource(q, w))
+				expected[types.NamespacedName{Namespace: q.namespace, Name: q.secret(w)}] = fmt.Sprintf("tenant %s, application %s, for %s", q.customer, applications()[q.application].clientID, r.resource(q, w))
 			}
 		}
 	}

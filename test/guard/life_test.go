@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ func TestTheOperatorUnderTheGuard(t *testing.T) {
 	t.Run("a customer's life without one denial", o.life)
 	t.Run("a revoked grant empties the Secret within ten seconds", o.revokes)
 	t.Run("a namespace that was deleted and made again", o.recreated)
+	t.Run("a customer of two namespaces is shown to the platform team only", o.sharedTenant)
 	t.Run("an immutable Secret with foreign annotations comes back without them", o.immutableWithForeignMarks)
 	select {
 	case <-o.ended:
@@ -242,6 +244,38 @@ func (o *operator) recreated(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sharedTenant wants one customer in two namespaces, of which only the platform team may learn.
+func (o *operator) sharedTenant(t *testing.T) {
+	const twice = "00000000-0000-0000-0000-000000000002" // first in any list
+	var objects []*v1alpha1.DefenderTenant
+	for range 2 {
+		object := newTenant(newNamespace(t), "twice")
+		object.Spec.TenantID = twice
+		must(t, shared.Create(t.Context(), newGrant(object.Namespace)))
+		must(t, shared.Create(t.Context(), object))
+		objects = append(objects, object)
+	}
+	one, other := objects[0], objects[1]
+	told := func() string {
+		app := &v1alpha1.DefenderApp{}
+		must(t, shared.Get(t.Context(), types.NamespacedName{Name: "partner"}, app))
+		if c := apimeta.FindStatusCondition(app.Status.Conditions, "TenantsShared"); c != nil {
+			return c.Message
+		}
+		return ""
+	}
+	entry := fmt.Sprintf("%s (%s, %s)", twice, min(one.Namespace, other.Namespace), max(one.Namespace, other.Namespace))
+	eventually(t, "the DefenderApp tells of both", func() bool { return strings.Contains(told(), entry) })
+	for _, object := range objects {
+		must(t, shared.Get(t.Context(), client.ObjectKeyFromObject(object), object))
+	}
+	if strings.Contains(fmt.Sprintf("%+v", one.Status), other.Namespace) || strings.Contains(fmt.Sprintf("%+v", other.Status), one.Namespace) {
+		t.Error("a DefenderTenant tells of the other namespace")
+	}
+	must(t, shared.Delete(t.Context(), one))
+	eventually(t, "the DefenderApp tells of it no more", func() bool { return !strings.Contains(told(), twice) })
 }
 
 // immutableWithForeignMarks can only be from before the policies. The first attempt is refused for the annotation that

@@ -110,7 +110,7 @@ type request struct {
 	accepted              bool // as it turned out
 }
 
-func (r *request) secret(w wish) string { return cmp.Or(w.secretName, r.name+"-"+w.name) }
+func (q *request) secret(w wish) string { return cmp.Or(w.secretName, q.name+"-"+w.name) }
 
 // round is a world of its own in namespaces of its own.
 type round struct {
@@ -457,7 +457,8 @@ func (r *round) judge(when string) (granted, all int) {
 			all++
 			if r.granted(q, w) {
 				granted++
-				expected[types.NamespacedName{Namespace: q.namespace, Name: q.secret(w)}] = fmt.Sprintf("tenant %s, application %s, for %s", q.customer, applications()[q.application].clientID, r.resource(q, w))
+				key := types.NamespacedName{Namespace: q.namespace, Name: q.secret(w)}
+				expected[key] = fmt.Sprintf("tenant %s, application %s, for %s", q.customer, applications()[q.application].clientID, r.resource(q, w))
 			}
 		}
 	}

@@ -63,6 +63,7 @@ func (o *operator) life(t *testing.T) {
 }
 
 func renewed(t *testing.T, _ *operator, namespace string) {
+	t.Helper()
 	object := newTenant(namespace, "contoso", v1alpha1.TokenSpec{Name: "xdr", API: "DefenderXDR", Formats: []v1alpha1.Format{"JSON", "Env"}})
 	must(t, shared.Create(t.Context(), object))
 	eventually(t, "a token is minted", func() bool { return state(t, namespace, "contoso-xdr") == "Valid" })
@@ -104,6 +105,7 @@ func renewed(t *testing.T, _ *operator, namespace string) {
 }
 
 func ended(t *testing.T, o *operator, namespace string) {
+	t.Helper()
 	o.entra.SetLifetime(fabrikam, 5*time.Second)
 	object := newTenant(
 		namespace, "fabrikam",
@@ -132,6 +134,7 @@ func ended(t *testing.T, o *operator, namespace string) {
 }
 
 func reduced(t *testing.T, _ *operator, namespace string) {
+	t.Helper()
 	object := newTenant(
 		namespace, "contoso",
 		v1alpha1.TokenSpec{Name: "xdr", API: "DefenderXDR"}, v1alpha1.TokenSpec{Name: "graph", API: "MicrosoftGraph", OnExpiry: "Keep"},

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -63,6 +64,19 @@ func TestNobodyElseWritesTokenSecrets(t *testing.T) {
 			assertDenied(t, root.Update(t.Context(), changed, client.DryRunAll), want)
 		})
 	}
+	t.Run("a type never changes", func(t *testing.T) {
+		changed := secret.DeepCopy()
+		changed.Type = corev1.SecretTypeOpaque // no longer of interest to the policy
+		if err := root.Update(t.Context(), changed); !apierrors.IsInvalid(err) {
+			t.Errorf("a token Secret became another one: %v", err)
+		}
+		other := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: owner.Namespace, Name: "other"}}
+		must(t, root.Create(t.Context(), other))
+		other.Type = "defender.tenant-operator.dev/access-token"
+		if err := root.Update(t.Context(), other); !apierrors.IsForbidden(err) {
+			t.Errorf("another Secret became a token Secret: %v", err)
+		}
+	})
 	t.Run("controllers of Kubernetes take owners away", func(t *testing.T) {
 		for _, user := range []string{
 			"system:serviceaccount:kube-system:generic-garbage-collector",

@@ -32,6 +32,9 @@ const (
 	ConditionEntraReachable = "EntraReachable"
 	// ConditionCredentialExpiring is True from 30 days before a credential ends (negative polarity).
 	ConditionCredentialExpiring = "CredentialExpiring"
+	// ConditionTenantsShared is True while DefenderTenants in more than one namespace want the same
+	// customer, and absent otherwise (negative polarity). No DefenderTenant tells of it.
+	ConditionTenantsShared = "TenantsShared"
 )
 
 // Reasons that say all is well, or that it is about to be.
@@ -149,6 +152,12 @@ const (
 	ReasonRoleMisspelled = "RoleMisspelled"
 	// ReasonRolesExceeded: the token carries roles beyond maxRoles of the DefenderGrant.
 	ReasonRolesExceeded = "RolesExceeded"
+)
+
+// Reasons of the condition TenantsShared.
+const (
+	// ReasonSeveralNamespaces: DefenderTenants in several namespaces want the same customer.
+	ReasonSeveralNamespaces = "SeveralNamespaces"
 )
 
 // Reasons of the condition APIRetiring.

@@ -3,6 +3,7 @@ package chart_test
 import (
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"testing"
@@ -68,6 +69,25 @@ func withoutHelm(object map[string]any) {
 	}
 	if annotations, _, _ := unstructured.NestedMap(object, "metadata", "annotations"); len(annotations) == 0 {
 		unstructured.RemoveNestedField(object, "metadata", "annotations")
+	}
+}
+
+// TestHardenedProfile: the folder of kustomize and the value of the chart are the same profile.
+func TestHardenedProfile(t *testing.T) {
+	if _, err := os.Stat("../../config/hardened"); err != nil {
+		t.Skip(err)
+	}
+	kustomize, chart := parse(t, kustomized(t, "hardened")), render(t, "profile: hardened")
+	delete(kustomize, "Namespace defender-system")
+	maps.Copy(kustomize, parse(t, kustomized(t, "purge")))
+	if got, want := slices.Sorted(maps.Keys(chart)), slices.Sorted(maps.Keys(kustomize)); !slices.Equal(got, want) {
+		t.Errorf("the chart has %q, kustomize has %q", got, want)
+	}
+	for name, object := range chart {
+		withoutHelm(object)
+		for _, difference := range differences("", kustomize[name], object) {
+			t.Errorf("%s%s", name, difference)
+		}
 	}
 }
 

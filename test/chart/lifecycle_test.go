@@ -225,9 +225,12 @@ func (w *world) purge(t *testing.T) {
 	w.must(w.Get(t.Context(), types.NamespacedName{Namespace: "soc", Name: "contoso"}, &tenant))
 	controller := true
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "soc", Name: "contoso-xdr", OwnerReferences: []metav1.OwnerReference{{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: "DefenderTenant", Name: tenant.Name, UID: tenant.UID, Controller: &controller,
-		}}},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "soc", Name: "contoso-xdr", Labels: map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: v1alpha1.GroupVersion.String(), Kind: "DefenderTenant", Name: tenant.Name, UID: tenant.UID, Controller: &controller,
+			}},
+		},
 		Type: v1alpha1.SecretType, Data: map[string][]byte{"token": []byte("a-token"), "state": []byte("Valid")},
 	}
 	// As the guard would have it: nobody but the operator makes such a Secret.

@@ -66,7 +66,7 @@ func runFarewell(args []string) error {
 func newFlags() *flag.FlagSet {
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "manager [flags] runs the operator. Before an uninstall, manager %s [flags] takes the tokens\n"+
+		_, _ = fmt.Fprintf(flags.Output(), "manager [flags] runs the operator. Before an uninstall, manager %s [flags] takes the tokens\n"+
 			"out of all Secrets; it has flags of its own.\n\nFlags of the operator:\n", emptySecretsCommand)
 		flags.PrintDefaults()
 	}

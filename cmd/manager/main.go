@@ -34,9 +34,15 @@ func main() {
 }
 
 func run(args []string) error {
-	options, err := parse(args, flag.NewFlagSet("manager", flag.ContinueOnError))
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	printVersion := flags.Bool("version", false, "Print the version and end.")
+	options, err := parse(args, flags)
 	if err != nil {
 		return err
+	}
+	if *printVersion {
+		fmt.Println("defender-tenant-operator", version)
+		return nil
 	}
 	log := redacted.Logger(zap.New(zap.UseFlagOptions(&options.log)))
 	ctrl.SetLogger(log)

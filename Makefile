@@ -120,7 +120,7 @@ image-check: ## Build the image twice with nothing cached and fail if a byte dif
 .PHONY: sbom
 sbom: ## Write bills of materials of dist/image.tar, and fail if they leave out a module or have a licence not agreed on
 	$(call step,bills of materials)
-	@hack/supply/sbom.sh dist/image.tar
+	@VERSION=$(VERSION) hack/supply/sbom.sh dist/image.tar
 	@go test ./test/image -count=1 -v -run Bill -args -archive "$$PWD/dist/image.tar"
 
 .PHONY: modules

@@ -103,7 +103,6 @@ done >"$scratch/goenv"
 options=()
 replace_bases
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-mkdir -p "$(dirname "$archive")"
 "$programs/buildctl" build \
 	--frontend dockerfile.v0 --local context=. --local dockerfile=. "${options[@]}" \
 	--opt platform="${PLATFORMS:-linux/$(go env GOARCH)}" \
@@ -111,8 +110,10 @@ mkdir -p "$(dirname "$archive")"
 	--opt build-arg:REVISION="$(git rev-parse HEAD)" \
 	--opt build-arg:SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
 	--secret id=goenv,src="$scratch/goenv" \
-	--output "type=oci,dest=$archive,name=$image,rewrite-timestamp=true" \
+	--output "type=oci,dest=$scratch/image.tar,name=$image,rewrite-timestamp=true" \
 	--metadata-file "$scratch/metadata.json" --progress=plain
 digest=$(sed -n 's/.*"containerimage.digest": "\(sha256:[0-9a-f]*\)".*/\1/p' "$scratch/metadata.json")
+mkdir -p "$(dirname "$archive")"
+mv "$scratch/image.tar" "$archive"
 mv "$scratch/bases.txt" "$(dirname "$archive")/bases.txt"
 echo "$archive holds $image, $digest, $(wc -c <"$archive") bytes"

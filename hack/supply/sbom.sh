@@ -12,5 +12,5 @@ SYFT_GOLANG_LOCAL_MOD_CACHE_DIR=$(go env GOMODCACHE)
 export SYFT_GOLANG_LOCAL_MOD_CACHE_DIR
 export SYFT_CHECK_FOR_APP_UPDATE=false
 "$(hack/supply/build.sh syft)" scan --quiet "oci-archive:$archive" \
-	--source-name defender-tenant-operator \
+	--source-name defender-tenant-operator --source-version "${VERSION:-$(git describe --tags --always --dirty)}" \
 	-o "spdx-json=$dir/sbom.spdx.json" -o "cyclonedx-json=$dir/sbom.cdx.json"

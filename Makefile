@@ -139,7 +139,7 @@ workflows: ## Check the workflow files
 	@"$$(hack/supply/build.sh actionlint)" -shellcheck= -pyflakes=
 
 .PHONY: dist
-dist: ## Write dist/install.yaml, the Helm chart and their checksums; IMAGE names the image in them
+dist: ## Write dist/install.yaml, the Helm chart, plugin and checksums; they name IMAGE by VERSION or DIGEST
 	$(call step,dist $(VERSION))
 	@VERSION=$(VERSION) hack/supply/dist.sh
 

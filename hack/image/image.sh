@@ -61,7 +61,7 @@ bases() { grep ^FROM Dockerfile | grep -oE '[^ ]+:[^ ]+'; }
 # digest prints what a base is by the file that BASES names, else by its registry.
 digest() {
 	if [[ -f ${BASES:-} ]]; then
-		awk -v base="$1" '$1 == base { print $2 }' "$BASES" | grep .
+		awk -v base="$1" '$1 == base { print $2 }' "$BASES" | grep ^sha256:
 	else
 		"$programs/crane" digest "$1" 2>"$scratch/crane.log"
 	fi

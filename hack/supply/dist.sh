@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
 # Writes what a release consists of besides the image: dist/install.yaml, the packaged Helm chart, the
 # kubectl plugin for PLUGINS (such as "linux/amd64 darwin/arm64", by default for this machine) and their
-# checksums. IMAGE names the image in install.yaml, with a tag or a digest.
+# checksums. They name the image IMAGE by the tag VERSION, or by DIGEST if that is given.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 version=${VERSION:-$(git describe --tags --always --dirty)}
-image=${IMAGE:-ghcr.io/defender-tenant/operator:${version#v}}
+image=${IMAGE:-ghcr.io/defender-tenant/operator}
+digest=${DIGEST:-}
 chart=charts/defender-tenant-operator
+
 scratch=$(mktemp -d)
 trap 'rm -r "$scratch"' EXIT
+
+# by says in kustomize's words which of the image's versions is meant.
+by() { if [[ -n $digest ]]; then echo "digest: $digest"; else echo "newTag: \"${version#v}\""; fi; }
 
 # manifests goes through an overlay, because kustomize sets images in files only.
 manifests() {
@@ -18,10 +23,7 @@ manifests() {
 	name=$(sed -n 's/^ *newName: \([^ ]*\).*/\1/p' config/manager/kustomization.yaml)
 	{
 		printf '%s\n' 'apiVersion: kustomize.config.k8s.io/v1beta1' 'kind: Kustomization' 'resources: [../../config/default]'
-		case $image in
-		*@*) echo "images: [{name: $name, newName: ${image%@*}, digest: ${image#*@}}]" ;;
-		*) echo "images: [{name: $name, newName: ${image%:*}, newTag: \"${image##*:}\"}]" ;;
-		esac
+		printf 'images: [{name: %s, newName: %s, %s}]\n' "$name" "$image" "$(by)"
 	} >"$overlay/kustomization.yaml"
 	"$(hack/tools/build.sh kustomize)" build "$overlay" >dist/install.yaml
 	rm -r "$overlay"
@@ -33,11 +35,8 @@ package() {
 		versions=(--version "${version#v}" --app-version "${version#v}")
 	fi
 	cp -r "$chart" "$scratch/chart"
-	if [[ $image == *@* ]]; then
-		sed -i.before "s|^  digest: \"\"\$|  digest: ${image#*@}|" "$scratch/chart/values.yaml"
-		rm "$scratch/chart/values.yaml.before"
-		grep -q "${image#*@}" "$scratch/chart/values.yaml"
-	fi
+	sed -e "s|^  repository: .*|  repository: $image|" -e "s|^  digest: \"\"\$|  digest: \"$digest\"|" "$chart/values.yaml" >"$scratch/chart/values.yaml"
+	grep -qF "$image" "$scratch/chart/values.yaml" && grep -qF "\"$digest\"" "$scratch/chart/values.yaml"
 	"$(hack/helm/build.sh)" package "$scratch/chart" "${versions[@]}" --destination dist
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,7 +68,7 @@ func images(t *testing.T) []image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	_, blobs := untar(t, file)
 	var found []image
 	for _, d := range manifests(t, blobs, decode[index](t, blobs["index.json"])) {
@@ -77,9 +78,7 @@ func images(t *testing.T) []image {
 			i.pulled += len(blob(blobs, layer))
 			headers, content := untar(t, plain(t, blob(blobs, layer)))
 			i.layers = append(i.layers, headers)
-			for name, data := range content {
-				i.content[name] = data
-			}
+			maps.Copy(i.content, content)
 		}
 		found = append(found, i)
 	}

@@ -38,9 +38,15 @@ func run(args []string) error {
 	if len(args) > 0 && args[0] == emptySecretsCommand {
 		return runFarewell(args[1:])
 	}
-	options, err := parse(args, newFlags())
+	flags := newFlags()
+	printVersion := flags.Bool("version", false, "Print the version and end.")
+	options, err := parse(args, flags)
 	if err != nil {
 		return err
+	}
+	if *printVersion {
+		fmt.Println("defender-tenant-operator", version)
+		return nil
 	}
 	log := setLogger(&options.log)
 	if os.Getenv("GOGC") == "" {

@@ -270,6 +270,7 @@ func (l *leaks) manager(flags ...string) (*process, string) {
 
 // tour waits until everything has gone right or wrong as it should, and looks around.
 func (l *leaks) tour(t *testing.T, round string, flags ...string) {
+	t.Helper()
 	inner := *l
 	l, inner.stage = &inner, l.in(t)
 	p, numbers := l.manager(append(flags, "--namespaces=soc")...)
@@ -295,6 +296,7 @@ func (l *leaks) tour(t *testing.T, round string, flags ...string) {
 
 // visit meets failures and successes of a namespace of its own.
 func (l *leaks) visit(t *testing.T, level string) {
+	t.Helper()
 	l = &leaks{stage: l.in(t), vault: l.vault, projected: l.projected, needles: l.needles}
 	namespace := "at-" + level
 	l.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})

@@ -27,7 +27,7 @@ const (
 	// over it, and with it a token, for as long as it is open.
 	idleTimeout = 10 * time.Second
 	idlePerHost = 16
-	maxHeader        = 64 << 10
+	maxHeader   = 64 << 10
 	// With HTTP/2 all requests share one connection. A half-open one is found by these pings
 	// and not by every tenant's deadline.
 	pingAfter   = 10 * time.Second

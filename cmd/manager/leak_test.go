@@ -226,7 +226,6 @@ func (l *leaks) credentials() {
 		l.entra.AddCertificate(fmt.Sprintf("00000000-0000-0000-0000-%012d", i), kept)
 	}
 	l.vault.SetSecret("partner", vaultSecret, time.Now().Add(time.Hour))
-	l.vault.Fail(http.StatusInternalServerError, 1)
 }
 
 // hideFile hides the signature of the projected service-account token.
@@ -280,9 +279,11 @@ func (l *leaks) tour(t *testing.T, round string, flags ...string) {
 	for name, want := range l.awaited {
 		p.eventually(fmt.Sprintf("%s comes to %q", name, want), func() bool { return l.reason(name, round) == want })
 	}
-	p.eventually("a vault refuses", func() bool {
-		return slices.ContainsFunc(l.vault.Requests(), func(r vault.Request) bool { return r.Status == http.StatusForbidden })
-	})
+	p.eventually("a vault refuses", func() bool { return l.answered(http.StatusForbidden) > 0 })
+	failures := l.answered(http.StatusInternalServerError)
+	l.vault.Fail(http.StatusInternalServerError, 1)
+	l.ask("by-vault-key", round+"-failing")
+	p.eventually("a vault fails", func() bool { return l.answered(http.StatusInternalServerError) > failures })
 	l.project(l.projected, l.signer, operatorSubject+"-of-another-name")
 	l.hideFile()
 	l.ask("by-federation", round+"-foreign")
@@ -292,6 +293,17 @@ func (l *leaks) tour(t *testing.T, round string, flags ...string) {
 	l.ask("by-federation", round+"-own")
 	p.eventually("the federation is back", func() bool { return l.reason("by-federation", round+"-own") == "" })
 	l.look(p, numbers)
+}
+
+// answered counts the answers of the vault with a status.
+func (l *leaks) answered(status int) int {
+	n := 0
+	for _, request := range l.vault.Requests() {
+		if request.Status == status {
+			n++
+		}
+	}
+	return n
 }
 
 // visit meets failures and successes of a namespace of its own.

@@ -156,7 +156,7 @@ func TestTransportIsHardened(t *testing.T) {
 		t.Error("TLS is not as strict as it must be")
 	}
 	if !transport.DisableCompression || !transport.ForceAttemptHTTP2 || transport.MaxIdleConnsPerHost != 64 ||
-		transport.IdleConnTimeout != 90*time.Second || transport.MaxResponseHeaderBytes != 64<<10 ||
+		transport.IdleConnTimeout != 10*time.Second || transport.MaxResponseHeaderBytes != 64<<10 ||
 		transport.TLSHandshakeTimeout != 5*time.Second || transport.Proxy == nil {
 		t.Errorf("%+v", transport)
 	}

@@ -38,6 +38,8 @@ type Options struct {
 	// AuditLog is where the API server writes a line of JSON for each request and the right that allowed it. Empty: it
 	// writes none.
 	AuditLog string
+	// EncryptionConfig is a file with an EncryptionConfiguration: what the API server encrypts before it gives it to etcd.
+	EncryptionConfig string
 	// LogDir keeps one log per process. Without it the logs are in a temporary folder that only a
 	// failed start leaves behind.
 	LogDir string
@@ -103,6 +105,9 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 		plane.Etcd.Configure().Set("quota-backend-bytes", strconv.FormatInt(o.EtcdQuota, 10))
 	}
 	plane.APIServer = &envtest.APIServer{Out: server, Err: server}
+	if o.EncryptionConfig != "" {
+		plane.APIServer.Configure().Set("encryption-provider-config", o.EncryptionConfig)
+	}
 	if err := c.audit(o.AuditLog); err != nil {
 		return err
 	}
@@ -153,6 +158,9 @@ func (c *Cluster) Stop() error {
 	}
 	return errors.Join(problems...)
 }
+
+// EtcdData is the folder with etcd's files.
+func (c *Cluster) EtcdData() string { return c.env.ControlPlane.Etcd.DataDir }
 
 // WriteKubeconfig writes a cluster administrator's kubeconfig to path.
 func (c *Cluster) WriteKubeconfig(path string) error {

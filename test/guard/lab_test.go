@@ -29,6 +29,7 @@ import (
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/redacted"
+	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -59,7 +60,6 @@ func newLab(t *testing.T) *lab {
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: shared.scheme, Metrics: server.Options{BindAddress: "0"},
 		Cache: cache.Options{
-			ByObject:                     map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()},
 			DefaultUnsafeDisableDeepCopy: &inCommon,
 		},
 	})
@@ -73,6 +73,7 @@ func newLab(t *testing.T) *lab {
 	const workers = 16
 	tenants := &tenant.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: generous{}, Catalog: catalog, Clock: clock.RealClock{},
+		Secrets: secretview.New(secretview.Options{Open: tenant.OpenSecrets(mgr), Review: secretview.Review(mgr.GetClient()), Clock: clock.RealClock{}}),
 		Keyring: &keyring.Keyring{Secrets: credentials, Namespace: "defender-system", Changed: func(string) {}},
 		Health:  health.New(health.Options{RequestsPerSecond: 1e6, Workers: workers}),
 		Gate:    token.Gate{MinLifetime: token.DefaultMinLifetime}, Events: mgr.GetEventRecorder("operator"),

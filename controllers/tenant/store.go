@@ -95,11 +95,25 @@ func (r *Reconciler) overwrite(ctx context.Context, secret *corev1.Secret) error
 		return err
 	}
 	secret.Immutable = nil
-	secret.ObjectMeta = metav1.ObjectMeta{
-		Namespace: secret.Namespace, Name: secret.Name,
-		Labels: secret.Labels, Annotations: secret.Annotations, OwnerReferences: secret.OwnerReferences,
-	}
+	secret.ObjectMeta = ownMetadata(secret)
 	return patiently(ctx, func(ctx context.Context) error { return r.Create(ctx, secret) })
+}
+
+// ownMetadata is what of a Secret's metadata is ours. What other people added is not the operator's to create.
+func ownMetadata(secret *corev1.Secret) metav1.ObjectMeta {
+	own := metav1.ObjectMeta{
+		Namespace: secret.Namespace, Name: secret.Name,
+		Labels:          map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue},
+		Annotations:     map[string]string{},
+		OwnerReferences: []metav1.OwnerReference{*metav1.GetControllerOf(secret)},
+	}
+	for _, key := range stampedAnnotations() {
+		if value, ok := secret.Annotations[key]; ok {
+			own.Annotations[key] = value
+		}
+	}
+	own.OwnerReferences[0].BlockOwnerDeletion = nil
+	return own
 }
 
 // reread prepares another try after a conflict. The token in hand still goes in, unless

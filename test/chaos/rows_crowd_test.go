@@ -18,8 +18,8 @@ func outageRows() []row {
 			sc.entra.Down(true)
 			return func() { sc.entra.Down(false) }
 		}),
-		// All are under way before the first has waited for ten seconds.
-		outage("3", "login host is silent", false, 2+30+6, func(sc *scene) func() {
+		// All are under way before the first has waited for ten seconds; the two who began try again until then.
+		outage("3", "login host is silent", false, 2+30+10, func(sc *scene) func() {
 			i := sc.usurp()
 			i.silent()
 			return i.leave

@@ -3,7 +3,6 @@ package chart_test
 import (
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"testing"
@@ -74,9 +73,6 @@ func withoutHelm(object map[string]any) {
 
 // TestHardenedProfile: the folder of kustomize and the value of the chart are the same profile.
 func TestHardenedProfile(t *testing.T) {
-	if _, err := os.Stat("../../config/hardened"); err != nil {
-		t.Skip(err)
-	}
 	kustomize, chart := parse(t, kustomized(t, "hardened")), render(t, "profile: hardened")
 	delete(kustomize, "Namespace defender-system")
 	maps.Copy(kustomize, parse(t, kustomized(t, "purge")))

@@ -281,8 +281,7 @@ func (o *operator) sharedTenant(t *testing.T) {
 	eventually(t, "the DefenderApp tells of it no more", func() bool { return !strings.Contains(told(), twice) })
 }
 
-// immutableWithForeignMarks can only be from before the policies. The first attempt is refused for the annotation that
-// goes with it; the next one starts from nothing.
+// immutableWithForeignMarks can only be from before the policies. The annotation of somebody else does not go with it.
 func (o *operator) immutableWithForeignMarks(t *testing.T) {
 	namespace := newNamespace(t)
 	must(t, shared.Create(t.Context(), newGrant(namespace)))

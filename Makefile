@@ -58,7 +58,7 @@ generate: ## Write deep copies, CRDs, roles and generated documentation
 .PHONY: tidy
 tidy: ## Tidy the go.mod files
 	$(call step,tidy)
-	@for module in . hack/controlplane hack/tools; do (cd "$$module" && go mod tidy); done
+	@for module in . hack/controlplane hack/node hack/runtime hack/tools; do (cd "$$module" && go mod tidy); done
 
 .PHONY: fmt
 fmt: ## Format the Go code

@@ -1,6 +1,6 @@
 // Package cluster starts a Kubernetes control plane for tests, the demo and the benchmark: etcd and
 // kube-apiserver with the project's CRDs and, on request, the controller manager, whose garbage
-// collector deletes what a deleted owner leaves behind.
+// collector deletes what a deleted owner leaves behind. Nodes can join it; package node starts one.
 package cluster
 
 import (
@@ -35,6 +35,9 @@ type Options struct {
 	ControllerManager bool
 	// EtcdQuota is the size in bytes at which etcd refuses to grow. Zero leaves it at etcd's 2 GiB.
 	EtcdQuota int64
+	// Nodes opens the control plane to nodes, whose controllers then run as well. The CRDs are left to whoever installs
+	// the operator.
+	Nodes *Nodes
 	// LogDir keeps one log per process. Without it the logs are in a temporary folder that only a
 	// failed start leaves behind.
 	LogDir string
@@ -72,7 +75,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.LogDir == "" {
 		o.LogDir = dir
 	}
-	c := &Cluster{dir: dir, env: environment(assets, root), processes: map[string]*Process{}}
+	c := &Cluster{dir: dir, env: environment(assets, root, o), processes: map[string]*Process{}}
 	if err := c.start(ctx, assets, o); err != nil {
 		if o.LogDir == dir {
 			c.dir = "" // the logs in it tell why
@@ -100,6 +103,11 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 		plane.Etcd.Configure().Set("quota-backend-bytes", strconv.FormatInt(o.EtcdQuota, 10))
 	}
 	plane.APIServer = &envtest.APIServer{Out: server, Err: server}
+	if o.Nodes != nil {
+		if err := o.Nodes.open(plane.APIServer, c.dir); err != nil {
+			return err
+		}
+	}
 	if c.Config, err = c.env.Start(); err != nil {
 		return err
 	}
@@ -112,7 +120,7 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 	if err != nil {
 		return err
 	}
-	return c.startControllerManager(ctx, filepath.Join(assets, controllerManagerName), manager)
+	return c.startControllerManager(ctx, filepath.Join(assets, controllerManagerName), manager, o.Nodes != nil)
 }
 
 // Stop ends all processes and removes their data.
@@ -149,11 +157,15 @@ func (c *Cluster) log(dir, name string) (*os.File, error) {
 	return file, err
 }
 
-func environment(assets, root string) *envtest.Environment {
+func environment(assets, root string, o Options) *envtest.Environment {
 	existing := false // whatever the environment says: tests never touch somebody's cluster
+	var definitions []string
+	if o.Nodes == nil {
+		definitions = []string{filepath.Join(root, "config", "crd", "bases")}
+	}
 	return &envtest.Environment{
 		BinaryAssetsDirectory:    assets,
-		CRDDirectoryPaths:        []string{filepath.Join(root, "config", "crd", "bases")},
+		CRDDirectoryPaths:        definitions,
 		ErrorIfCRDPathMissing:    true,
 		UseExistingCluster:       &existing,
 		ControlPlaneStartTimeout: patience,

@@ -48,17 +48,18 @@ simulate: ## Live through 12 hours with N (10000) tenants in each SCENARIO (all)
 ##@ Code
 
 .PHONY: generate
-generate: ## Write deep copies, CRDs, roles and generated documentation
+generate: ## Write deep copies, CRDs, roles, generated documentation, and all of them into the chart
 	$(call step,generate)
 	@$(call tool,controller-gen) object paths=./api/...
 	@$(call tool,controller-gen) crd paths=./api/... output:crd:dir=config/crd/bases
 	@$(call tool,controller-gen) rbac:roleName=defender-tenant-operator paths=./... output:rbac:dir=config/rbac
 	@go generate ./...
+	@go run ./hack/chart
 
 .PHONY: tidy
 tidy: ## Tidy the go.mod files
 	$(call step,tidy)
-	@for module in . hack/controlplane hack/node hack/runtime hack/tools; do (cd "$$module" && go mod tidy); done
+	@for module in . hack/controlplane hack/helm hack/node hack/runtime hack/tools; do (cd "$$module" && go mod tidy); done
 
 .PHONY: fmt
 fmt: ## Format the Go code

@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { echo "==> $*" >&2; }
 
 KUBEBUILDER_ASSETS=$(hack/controlplane/build.sh)
-export KUBEBUILDER_ASSETS
+HELM=$(hack/helm/build.sh)
+export KUBEBUILDER_ASSETS HELM
 
 race=-race
 if [[ $(go env CGO_ENABLED) != 1 ]]; then

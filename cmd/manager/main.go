@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -34,14 +35,14 @@ func main() {
 }
 
 func run(args []string) error {
-	options, err := parse(args, flag.NewFlagSet("manager", flag.ContinueOnError))
+	if len(args) > 0 && args[0] == emptySecretsCommand {
+		return runFarewell(args[1:])
+	}
+	options, err := parse(args, newFlags())
 	if err != nil {
 		return err
 	}
-	log := redacted.Logger(zap.New(zap.UseFlagOptions(&options.log)))
-	ctrl.SetLogger(log)
-	klog.SetLogger(log)
-
+	log := setLogger(&options.log)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
 	}
@@ -49,4 +50,33 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	return operate(ctx, options)
+}
+
+func runFarewell(args []string) error {
+	options, err := parseFarewell(args, flag.NewFlagSet("manager "+emptySecretsCommand, flag.ContinueOnError))
+	if err != nil {
+		return err
+	}
+	setLogger(&options.log)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return emptySecrets(ctx, options)
+}
+
+func newFlags() *flag.FlagSet {
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "manager [flags] runs the operator. Before an uninstall, manager %s [flags] takes the tokens\n"+
+			"out of all Secrets; it has flags of its own.\n\nFlags of the operator:\n", emptySecretsCommand)
+		flags.PrintDefaults()
+	}
+	return flags
+}
+
+// setLogger makes everything log through the one that redacts.
+func setLogger(options *zap.Options) logr.Logger {
+	log := redacted.Logger(zap.New(zap.UseFlagOptions(options)))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	return log
 }

@@ -9,7 +9,7 @@ to do.
 {{- end }}
 {{- range $name := list "authorityURL" "vaultURL" }}
 {{- $url := get $v $name }}
-{{- if and $url (not (regexMatch "^https://[^/?#@]+$" $url)) }}
+{{- if and $url (not (regexMatch "^https://[^/?#@]+/?$" $url)) }}
 {{- fail (printf "%s is %q: credentials are sent there, so it must be https://host[:port], without a path. Correct it, or leave it empty." $name $url) }}
 {{- end }}
 {{- end }}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/defender-tenant/operator/test/node"
 )
 
 const (
@@ -31,7 +34,12 @@ const (
 // install does what the README says, with the image at hand and an Entra ID that is not the real one.
 func (w *world) install() {
 	ctx := w.t.Context()
-	w.must(w.node.ImportImage(ctx, os.Getenv("IMAGE"), image+":"+firstTag))
+	archive := os.Getenv("IMAGE") // an OCI archive
+	if archive == "" {
+		archive = filepath.Join(w.node.Dir(), "operator.tar")
+		w.must(node.WriteImage(archive, w.program("manager")))
+	}
+	w.must(w.node.ImportImage(ctx, archive, image+":"+firstTag))
 	w.must(w.node.TagImage(ctx, image+":"+firstTag, image+":"+nextTag))
 	w.namespace(operators)
 	w.refusesCarelessPods()

@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"github.com/defender-tenant/operator/api/v1alpha1"
 )
 
 // inventory is every object of the cluster, by kind, namespace and name.
@@ -69,7 +69,7 @@ func (w *world) searchLeaks() {
 	w.searchLogs()
 	objects := w.takeInventory()
 	for name, object := range objects {
-		if object.GetKind() == "Secret" && (object.Object["type"] == "defender.tenant-operator.dev/access-token" || object.GetName() == "partner") {
+		if object.GetKind() == "Secret" && (object.Object["type"] == v1alpha1.SecretType || object.GetName() == "partner") {
 			unstructured.RemoveNestedField(object.Object, "data") // that is where they belong
 		}
 		text, err := json.Marshal(object.Object)
@@ -111,5 +111,3 @@ func (w *world) operatorsLogs() string {
 	}
 	return out.String()
 }
-
-var _ = corev1.Pod{}

@@ -152,9 +152,9 @@ func (w *world) namespace(name string) {
 		Data:       map[string]string{"ca.crt": string(w.entra.CAPEM())},
 	}))
 	// What the controllers of a cluster put into every namespace.
-	for name, object := range map[string]client.Object{"default": &corev1.ServiceAccount{}, "kube-root-ca.crt": &corev1.ConfigMap{}} {
-		w.eventually("the namespace has its "+name, patience, func(ctx context.Context) error {
-			return w.Get(ctx, types.NamespacedName{Namespace: operators, Name: name}, object)
+	for given, object := range map[string]client.Object{"default": &corev1.ServiceAccount{}, "kube-root-ca.crt": &corev1.ConfigMap{}} {
+		w.eventually("the namespace has its "+given, patience, func(ctx context.Context) error {
+			return w.Get(ctx, types.NamespacedName{Namespace: name, Name: given}, object)
 		})
 	}
 }

@@ -21,21 +21,23 @@ func Ours(secret *corev1.Secret) bool {
 }
 
 // Empty takes the token out of a Secret of ours when the operator goes and nobody will renew it any more. It tells
-// whether there was anything to take. All keys stay, or the kubelet would not update volumes that name them. What an
-// intact Secret says of its customer stays as well; where somebody else wrote it, nothing does.
+// whether there was anything to take. All keys of ours stay, or the kubelet would not update volumes that name them.
+// What an intact Secret says of its customer stays as well; where somebody else wrote it, nothing does.
 func Empty(secret *corev1.Secret) bool {
-	harmless := []string{v1alpha1.KeyState}
+	var harmless []string
 	if factsOf(secret).Intact {
-		harmless = append(harmless, v1alpha1.KeyTenantID, v1alpha1.KeyClientID, v1alpha1.KeyResource, v1alpha1.KeyAPIURL)
+		harmless = []string{v1alpha1.KeyTenantID, v1alpha1.KeyClientID, v1alpha1.KeyResource, v1alpha1.KeyAPIURL, v1alpha1.KeyState}
 	}
 	c := contents{data: map[string][]byte{}, annotations: map[string]string{}}
 	found := false
 	for key, value := range secret.Data {
-		if slices.Contains(harmless, key) {
+		switch {
+		case slices.Contains(harmless, key):
 			c.data[key] = value
 			continue
+		case slices.Contains(dataKeys(), key):
+			c.data[key] = []byte{}
 		}
-		c.data[key] = []byte{}
 		found = found || len(value) > 0
 	}
 	if !found {
@@ -45,4 +47,12 @@ func Empty(secret *corev1.Secret) bool {
 	c.seal()
 	c.writeTo(secret)
 	return true
+}
+
+// dataKeys are all that a Secret of ours may have.
+func dataKeys() []string {
+	return []string{
+		v1alpha1.KeyToken, v1alpha1.KeyAuthorization, v1alpha1.KeyExpiresAt, v1alpha1.KeyTenantID, v1alpha1.KeyClientID,
+		v1alpha1.KeyResource, v1alpha1.KeyAPIURL, v1alpha1.KeyState, v1alpha1.KeyTokenJSON, v1alpha1.KeyTokenEnv,
+	}
 }

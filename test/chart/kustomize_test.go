@@ -3,6 +3,7 @@ package chart_test
 import (
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"testing"
@@ -13,11 +14,7 @@ import (
 // TestKustomizeAndHelmRenderTheSame compares object by object and field by field. Whatever differs on purpose
 // stands here.
 func TestKustomizeAndHelmRenderTheSame(t *testing.T) {
-	text, err := run(t.Context(), "", kubectlPath(t), "kustomize", "../../config/default")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kustomize, chart := parse(t, text), render(t, "")
+	kustomize, chart := parse(t, kustomized(t, "default")), render(t, "")
 
 	only := func(in, notIn map[string]map[string]any) []string {
 		var names []string
@@ -40,6 +37,8 @@ func TestKustomizeAndHelmRenderTheSame(t *testing.T) {
 	}) {
 		t.Errorf("only the chart has %q", got)
 	}
+	// What the chart does before an uninstall is a folder of its own for those who have no Helm.
+	maps.Copy(kustomize, parse(t, kustomized(t, "purge")))
 	for name, object := range chart {
 		if kustomize[name] == nil {
 			continue
@@ -51,13 +50,44 @@ func TestKustomizeAndHelmRenderTheSame(t *testing.T) {
 	}
 }
 
+func kustomized(t *testing.T, folder string) string {
+	t.Helper()
+	text, err := run(t.Context(), "", kubectlPath(t), "kustomize", "../../config/"+folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // withoutHelm removes what Helm writes for itself.
 func withoutHelm(object map[string]any) {
 	for _, label := range []string{"app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart"} {
 		unstructured.RemoveNestedField(object, "metadata", "labels", label)
 	}
-	if object["kind"] == "CustomResourceDefinition" { // it stays when the release goes
-		unstructured.RemoveNestedField(object, "metadata", "annotations", "helm.sh/resource-policy")
+	for _, annotation := range []string{"helm.sh/resource-policy", "helm.sh/hook", "helm.sh/hook-weight", "helm.sh/hook-delete-policy"} {
+		unstructured.RemoveNestedField(object, "metadata", "annotations", annotation)
+	}
+	if annotations, _, _ := unstructured.NestedMap(object, "metadata", "annotations"); len(annotations) == 0 {
+		unstructured.RemoveNestedField(object, "metadata", "annotations")
+	}
+}
+
+// TestHardenedProfile: the folder of kustomize and the value of the chart are the same profile.
+func TestHardenedProfile(t *testing.T) {
+	if _, err := os.Stat("../../config/hardened"); err != nil {
+		t.Skip(err)
+	}
+	kustomize, chart := parse(t, kustomized(t, "hardened")), render(t, "profile: hardened")
+	delete(kustomize, "Namespace defender-system")
+	maps.Copy(kustomize, parse(t, kustomized(t, "purge")))
+	if got, want := slices.Sorted(maps.Keys(chart)), slices.Sorted(maps.Keys(kustomize)); !slices.Equal(got, want) {
+		t.Errorf("the chart has %q, kustomize has %q", got, want)
+	}
+	for name, object := range chart {
+		withoutHelm(object)
+		for _, difference := range differences("", kustomize[name], object) {
+			t.Errorf("%s%s", name, difference)
+		}
 	}
 }
 

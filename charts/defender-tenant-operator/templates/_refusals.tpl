@@ -7,6 +7,12 @@ to do.
 {{- if lt (int $v.replicas) 1 }}
 {{- fail (printf "replicas is %d: nothing would renew the tokens, and all of them would end within the hour. Set it to 1 or more; 2 survive the loss of a node." (int $v.replicas)) }}
 {{- end }}
+{{- if le (float64 $v.tokenRequestsPerSecond) 0.0 }}
+{{- fail (printf "tokenRequestsPerSecond is %v: no token could be requested. Set it above 0." $v.tokenRequestsPerSecond) }}
+{{- end }}
+{{- if lt (int $v.concurrency) 1 }}
+{{- fail (printf "concurrency is %v: nobody would work on any DefenderTenant. Set it to 1 or more." $v.concurrency) }}
+{{- end }}
 {{- range $name := list "authorityURL" "vaultURL" }}
 {{- $url := get $v $name }}
 {{- if and $url (not (regexMatch "^https://[^/?#@]+/?$" $url)) }}

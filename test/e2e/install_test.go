@@ -34,8 +34,8 @@ const (
 // install does what the README says, with the image at hand and an Entra ID that is not the real one.
 func (w *world) install() {
 	ctx := w.t.Context()
-	archive := os.Getenv("IMAGE") // an OCI archive
-	if archive == "" {
+	archive := os.Getenv("IMAGE")
+	if archive == "" { // QUICK=1
 		archive = filepath.Join(w.node.Dir(), "operator.tar")
 		w.must(node.WriteImage(archive, w.program("manager")))
 	}

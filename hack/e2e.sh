@@ -35,7 +35,7 @@ export PATH=$scratch:$node:$runtime:$(dirname "$helm"):$PATH
 say "build the image of the operator, the workload and the pause program"
 CGO_ENABLED=0 go build -o "$scratch/" ./test/e2e/workload ./test/node/pause
 if [[ -n ${QUICK:-} ]]; then
-	CGO_ENABLED=0 go build -o "$scratch/" ./cmd/manager
+	CGO_ENABLED=0 go build -ldflags "-s -w" -o "$scratch/" ./cmd/manager
 else
 	if [[ -z ${IMAGE:-} ]]; then
 		IMAGE=$scratch/image.tar

@@ -36,7 +36,7 @@ func (n *Nodes) open(server *envtest.APIServer, dir string) error {
 	); err != nil {
 		return err
 	}
-	server.SecureServing.CA = n.Authority.PEM()
+	server.CA = n.Authority.PEM()
 	server.Configure().
 		Set("bind-address", "0.0.0.0").
 		Set("advertise-address", n.Address).

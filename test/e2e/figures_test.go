@@ -22,8 +22,8 @@ func (f *figures) took(what string, d time.Duration) {
 	f.add(what, fmt.Sprintf("%.1f s", d.Seconds()))
 }
 
-// print shows them as a table, those of a run that failed as well.
-func (f *figures) print() {
+// show gives them as a table, those of a run that failed as well.
+func (f *figures) show() {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"

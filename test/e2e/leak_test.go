@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 )
@@ -25,9 +26,13 @@ type inventory map[string]*unstructured.Unstructured
 // takeInventory lists whatever can be listed.
 func (w *world) takeInventory() inventory {
 	w.t.Helper()
-	kinds, err := discovery.NewDiscoveryClientForConfigOrDie(w.node.Config()).ServerPreferredResources()
+	silent := rest.CopyConfig(w.node.Config())
+	silent.WarningHandler = rest.NoWarnings{} // of kinds that are older than their successors
+	found, err := discovery.NewDiscoveryClientForConfig(silent)
 	w.must(err)
-	api, err := dynamic.NewForConfig(w.node.Config())
+	kinds, err := found.ServerPreferredResources()
+	w.must(err)
+	api, err := dynamic.NewForConfig(silent)
 	w.must(err)
 	all := inventory{}
 	for _, group := range kinds {

@@ -29,16 +29,16 @@ func TestStories(t *testing.T) {
 		t.Skip("it needs root, Linux and a quarter of an hour: make e2e")
 	}
 	w := newWorld(t)
-	t.Cleanup(w.figures.print)
+	t.Cleanup(w.figures.show)
 	for _, story := range []struct {
 		name string
 		play func(*world)
 	}{
 		{"the cluster starts", (*world).startCluster},
 		{"helm installs the operator in a namespace that enforces Pod Security restricted", (*world).install},
-		{"metrics are for those who may read them", (*world).readMetrics},
 		{"one kubectl apply and a customer's consent bring the token", (*world).onboard},
 		{"a workload mounts the Secret", (*world).startWorkload},
+		{"metrics are for those who may read them", (*world).readMetrics},
 		{"refreshes reach the workload through upgrade, restart and kill", (*world).refresh},
 		{"nothing but our Secrets shows a token", (*world).searchLeaks},
 		{"a deleted namespace takes its Secrets along", (*world).deleteNamespace},

@@ -95,7 +95,7 @@ func (n *Node) startControlPlane(ctx context.Context, authority *cluster.Authori
 	return err
 }
 
-func (n *Node) startScheduler(ctx context.Context) error {
+func (n *Node) startScheduler(context.Context) error {
 	access, err := n.writeKubeconfig("scheduler", "system:kube-scheduler")
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ export KUBEBUILDER_ASSETS
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-export PATH=$scratch:$node:$runtime:$(dirname "$helm"):$PATH
+export PATH=$scratch:$KUBEBUILDER_ASSETS:$node:$runtime:$(dirname "$helm"):$PATH
 
 say "build the image of the operator, the workload and the pause program"
 CGO_ENABLED=0 go build -o "$scratch/" ./test/e2e/workload ./test/node/pause

@@ -49,7 +49,7 @@ func (w *world) tokenSecrets() []string {
 	return names
 }
 
-// uninstall takes the operator away and compares what is left with what the documentation says.
+// uninstall takes the operator away and compares what is left with what docs/install.md says.
 func (w *world) uninstall() {
 	started := time.Now()
 	w.helm("uninstall", operator, "--namespace", operators, "--wait", "--timeout", "5m")
@@ -76,8 +76,8 @@ func (w *world) uninstall() {
 	}
 	secret, err := w.tokenSecret(w.t.Context())
 	w.must(err)
-	if len(secret.Data[v1alpha1.KeyToken]) != 0 {
-		w.t.Errorf("the Secret still holds a token, its state is %s", secret.Data[v1alpha1.KeyState])
+	if state := string(secret.Data[v1alpha1.KeyState]); len(secret.Data[v1alpha1.KeyToken]) != 0 || state != "Suspended" {
+		w.t.Errorf("the Secret holds %d bytes of a token, its state is %s", len(secret.Data[v1alpha1.KeyToken]), state)
 	}
 }
 

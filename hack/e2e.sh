@@ -30,7 +30,7 @@ export KUBEBUILDER_ASSETS
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-export PATH=$scratch:$KUBEBUILDER_ASSETS:$node:$runtime:$(dirname "$helm"):$PATH
+export PATH=$scratch:$KUBEBUILDER_ASSETS:$node:$runtime:${helm%/*}:$PATH
 
 say "build the image of the operator, the workload and the pause program"
 CGO_ENABLED=0 go build -o "$scratch/" ./test/e2e/workload ./test/node/pause
@@ -46,4 +46,5 @@ else
 fi
 
 say "end-to-end test"
-E2E=1 go test ./test/e2e -count=1 -timeout 60m -v -args ${ARGS:-}
+read -ra args <<<"${ARGS:-}"
+E2E=1 go test ./test/e2e -count=1 -timeout 60m -v -args "${args[@]}"

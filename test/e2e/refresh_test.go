@@ -130,7 +130,9 @@ func (w *world) judge() {
 	}
 	w.figures.add("calls of the workload, one per second", strconv.Itoa(seen.Calls))
 	w.figures.add("answered with 401", strconv.Itoa(seen.Unauthorized))
-	w.figures.add("longest time between two good answers", seen.Gap)
+	gap, err := time.ParseDuration(seen.Gap)
+	w.must(err)
+	w.figures.took("longest time between two good answers", gap)
 	w.figures.add("lifetime of a token", lifetime.String())
 	issued := map[string]time.Time{}
 	for _, token := range w.entra.Tokens() {

@@ -75,6 +75,7 @@ func (w *world) searchLeaks() {
 	objects := w.takeInventory()
 	for name, object := range objects {
 		if object.GetKind() == "Secret" && (object.Object["type"] == v1alpha1.SecretType || object.GetName() == "partner") {
+			w.findsToken(object)
 			unstructured.RemoveNestedField(object.Object, "data") // that is where they belong
 		}
 		text, err := json.Marshal(object.Object)
@@ -83,6 +84,16 @@ func (w *world) searchLeaks() {
 	}
 	w.search("metrics", []byte(w.kept["metrics"]))
 	w.t.Logf("%d objects were searched", len(objects))
+}
+
+// findsToken proves that the search would find a token if there was one.
+func (w *world) findsToken(secret *unstructured.Unstructured) {
+	w.t.Helper()
+	token, _, err := unstructured.NestedString(secret.Object, "data", v1alpha1.KeyToken)
+	w.must(err)
+	if token != "" && !slices.ContainsFunc(w.marks(), func(mark string) bool { return strings.Contains(token, mark) }) {
+		w.t.Errorf("no mark finds the token in Secret %s", secret.GetName())
+	}
 }
 
 // searchLogs looks into what all processes of the cluster wrote, those in Pods included.

@@ -35,7 +35,7 @@ func (w *world) refresh() {
 
 	started := time.Now()
 	w.must(w.node.RestartKubelet(w.t.Context()))
-	w.figures.took("kubelet restarted until its node is ready", time.Since(started))
+	w.figures.took("kubelet restarted until its node gives a sign of life", time.Since(started))
 	w.awaitRefresh(2)
 
 	// The worst moment: the next refresh is due, and nobody is there to do it.

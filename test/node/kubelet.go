@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -64,15 +66,26 @@ podLogsDir: %[5]s
 	return n.kubelet.await(ctx, n.ready)
 }
 
-// RestartKubelet ends the kubelet and starts it again. Containers run on meanwhile.
+// RestartKubelet ends the kubelet and starts it again. Containers run on meanwhile. It returns after the first sign of
+// life: that the node is ready stands in its status all the time.
 func (n *Node) RestartKubelet(ctx context.Context) error {
 	if err := n.kubelet.stop(); err != nil {
 		return err
 	}
+	stopped := time.Now()
 	if err := n.kubelet.start(); err != nil {
 		return err
 	}
-	return n.kubelet.await(ctx, n.ready)
+	return n.kubelet.await(ctx, func(ctx context.Context) error {
+		var lease coordinationv1.Lease
+		if err := n.api.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceNodeLease, Name: Name}, &lease); err != nil {
+			return err
+		}
+		if lease.Spec.RenewTime == nil || lease.Spec.RenewTime.Time.Before(stopped) {
+			return errors.New("there is no sign of life of the node")
+		}
+		return n.ready(ctx)
+	})
 }
 
 // PodLogs is the folder in which the kubelet keeps what containers write.

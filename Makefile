@@ -63,7 +63,7 @@ generate: ## Write deep copies, CRDs, roles, generated documentation, and all of
 .PHONY: tidy
 tidy: ## Tidy the go.mod files
 	$(call step,tidy)
-	@for module in . hack/controlplane hack/helm hack/node hack/runtime hack/tools; do (cd "$$module" && go mod tidy); done
+	@for module in . hack/controlplane hack/helm hack/image hack/node hack/runtime hack/supply hack/tools; do (cd "$$module" && go mod tidy); done
 
 .PHONY: fmt
 fmt: ## Format the Go code
@@ -107,6 +107,47 @@ uninstall: ## Delete the CRDs, and with them every DefenderTenant and its Secret
 control-plane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl (once), print their folder
 	@hack/controlplane/build.sh
 
+##@ Release
+
+.PHONY: image
+image: ## Build the image into dist/image.tar and look at it; PLATFORMS=linux/amd64,linux/arm64, BASES=real|stand-in
+	$(call step,image $(VERSION))
+	@VERSION=$(VERSION) hack/image/image.sh
+	@go test ./test/image -count=1 -v -run Image -args -archive "$$PWD/dist/image.tar"
+
+.PHONY: image-check
+image-check: ## Build the image twice with nothing cached and fail if a byte differs
+	$(call step,image twice)
+	@for copy in image again/image; do FRESH=1 VERSION=$(VERSION) hack/image/image.sh dist/$$copy.tar; done
+	@cmp dist/image.tar dist/again/image.tar && echo "Both builds are the same to the byte: $$(sha256sum <dist/image.tar)"
+	@go test ./test/image -count=1 -v -run Image -args -archive "$$PWD/dist/image.tar"
+
+.PHONY: sbom
+sbom: ## Write bills of materials of dist/image.tar, and fail if they leave out a module or have a licence not agreed on
+	$(call step,bills of materials)
+	@VERSION=$(VERSION) hack/supply/sbom.sh dist/image.tar
+	@go test ./test/image -count=1 -v -run Bill -args -archive "$$PWD/dist/image.tar"
+
+.PHONY: modules
+modules: ## Check the downloaded modules of all go.mod files against their checksums
+	$(call step,modules)
+	@for module in $$(git ls-files '*go.mod'); do (cd "$$(dirname "$$module")" && echo "$$module: $$(go mod verify)"); done
+
+.PHONY: vulnerabilities
+vulnerabilities: ## Look for known vulnerabilities that the code can reach; GOVULNDB names another database
+	$(call step,vulnerabilities)
+	@hack/supply/vulnerabilities.sh
+
+.PHONY: workflows
+workflows: ## Check the workflow files
+	$(call step,workflows)
+	@"$$(hack/supply/build.sh actionlint)" -shellcheck= -pyflakes=
+
+.PHONY: dist
+dist: ## Write dist/install.yaml, the Helm chart, plugin and checksums; they name IMAGE by VERSION or DIGEST
+	$(call step,dist $(VERSION))
+	@VERSION=$(VERSION) hack/supply/dist.sh
+
 .PHONY: clean
-clean: ## Delete bin/ and what tests left behind; the cache of built programs stays
-	@rm -rf bin cover.out
+clean: ## Delete bin/, dist/ and what tests left behind; the cache of built programs stays
+	@rm -rf bin dist cover.out

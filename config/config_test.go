@@ -50,6 +50,18 @@ func TestManifestsOnARealAPIServer(t *testing.T) {
 		kubectl(t, "apply", "--server-side", "-k", "default")
 		kubectl(t, "apply", "--server-side", "--dry-run=server", "-k", "default")
 	})
+	t.Run("config/hardened grants no Secrets by itself, and its sample does for one namespace", func(t *testing.T) {
+		rendered := kubectl(t, "kustomize", "hardened")
+		for part, want := range map[string]int{"kind: ClusterRoleBinding": 1, "name: defender-tenant-operator-secrets": 1, "- --secret-access=Namespace": 1} {
+			if got := strings.Count(rendered, part); got != want {
+				t.Errorf("%q stands there %d times, want %d", part, got, want)
+			}
+		}
+		kubectl(t, "apply", "-k", "samples/hardened")
+		if got := kubectl(t, "auth", "can-i", "update", "secrets", "-n", "litware", "--as=system:serviceaccount:defender-system:defender-tenant-operator"); got != "yes\n" {
+			t.Errorf("got %s", got)
+		}
+	})
 	t.Run("config/samples apply, and a second time change nothing", func(t *testing.T) {
 		kubectl(t, "apply", "-k", "samples")
 		for line := range strings.Lines(kubectl(t, "apply", "-k", "samples")) {

@@ -106,7 +106,8 @@ type DefenderAppStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, CredentialAccepted, CredentialExpiring, EntraReachable and Stalled.
+	// conditions are Ready, CredentialAccepted, CredentialExpiring, EntraReachable and Stalled, and
+	// TenantsShared while several namespaces want the same customer.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -32,6 +32,9 @@ const (
 	ConditionEntraReachable = "EntraReachable"
 	// ConditionCredentialExpiring is True from 30 days before a credential ends (negative polarity).
 	ConditionCredentialExpiring = "CredentialExpiring"
+	// ConditionTenantsShared is True while DefenderTenants in more than one namespace want the same
+	// customer, and absent otherwise (negative polarity). No DefenderTenant tells of it.
+	ConditionTenantsShared = "TenantsShared"
 )
 
 // Reasons that say all is well, or that it is about to be.
@@ -130,6 +133,9 @@ const (
 
 // Reasons that need an edit in the cluster.
 const (
+	// ReasonNoSecretRight: the operator lacks a right to the Secrets of the namespace; the message
+	// has the RoleBinding that gives it.
+	ReasonNoSecretRight = "NoSecretRight"
 	// ReasonAccessDenied: no DefenderGrant allows what the DefenderTenant asks for.
 	ReasonAccessDenied = "AccessDenied"
 	// ReasonSecretConflict: the Secret's name is taken by somebody else's Secret.
@@ -146,6 +152,12 @@ const (
 	ReasonRoleMisspelled = "RoleMisspelled"
 	// ReasonRolesExceeded: the token carries roles beyond maxRoles of the DefenderGrant.
 	ReasonRolesExceeded = "RolesExceeded"
+)
+
+// Reasons of the condition TenantsShared.
+const (
+	// ReasonSeveralNamespaces: DefenderTenants in several namespaces want the same customer.
+	ReasonSeveralNamespaces = "SeveralNamespaces"
 )
 
 // Reasons of the condition APIRetiring.

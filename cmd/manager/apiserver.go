@@ -36,6 +36,8 @@ func restConfig(path string) (*rest.Config, error) {
 	// The API server paces its clients by itself; a limit here would only delay renewals.
 	config.QPS = -1
 	config.UserAgent = "defender-tenant-operator"
+	// What decompresses a watch keeps the last 32 KiB that passed through it: several tokens, for as long as the watch lives.
+	config.DisableCompression = true
 	return config, nil
 }
 

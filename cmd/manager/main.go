@@ -38,13 +38,23 @@ func run(args []string) error {
 	if len(args) > 0 && args[0] == emptySecretsCommand {
 		return runFarewell(args[1:])
 	}
-	options, err := parse(args, newFlags())
+	flags := newFlags()
+	printVersion := flags.Bool("version", false, "Print the version and end.")
+	options, err := parse(args, flags)
 	if err != nil {
 		return err
+	}
+	if *printVersion {
+		fmt.Println("defender-tenant-operator", version)
+		return nil
 	}
 	log := setLogger(&options.log)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
+	}
+	// A core dump would hold credentials and tokens.
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
 	}
 	log.WithName("start").Info("Starting", "version", version, "namespace", options.ownNamespace)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -66,7 +76,7 @@ func runFarewell(args []string) error {
 func newFlags() *flag.FlagSet {
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "manager [flags] runs the operator. Before an uninstall, manager %s [flags] takes the tokens\n"+
+		_, _ = fmt.Fprintf(flags.Output(), "manager [flags] runs the operator. Before an uninstall, manager %s [flags] takes the tokens\n"+
 			"out of all Secrets; it has flags of its own.\n\nFlags of the operator:\n", emptySecretsCommand)
 		flags.PrintDefaults()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"time"
@@ -12,12 +13,12 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -33,15 +34,20 @@ import (
 	"github.com/defender-tenant/operator/internal/federation"
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 	"github.com/defender-tenant/operator/internal/vault"
 )
 
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update,namespace=defender-system
-// +kubebuilder:rbac:groups=core,resources=events,verbs=create;patch,namespace=defender-system
-// +kubebuilder:rbac:groups=core,resources=secrets,verbs=get;list;watch,namespace=defender-system
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=defender-system
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;update,resourceNames=defender-tenant-operator,namespace=defender-system
+// +kubebuilder:rbac:groups=core,resources=events,verbs=create,namespace=defender-system
+// +kubebuilder:rbac:groups=core,resources=secrets,verbs=list;watch,namespace=defender-system
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// serviceAccount is the operator's own, by name.
+const serviceAccount = "defender-tenant-operator"
 
 // operate wires the parts and runs until ctx ends.
 func operate(ctx context.Context, o options) error {
@@ -72,7 +78,7 @@ func operate(ctx context.Context, o options) error {
 		},
 	}
 	tenants := &tenant.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Health: shared, Catalog: o.catalog,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: secretViews(mgr, o), Tokens: source, Keyring: keys, Health: shared, Catalog: o.catalog,
 		Gate: token.Gate{MinLifetime: o.minTokenLifetime}, Clock: clock.RealClock{},
 		Events: mgr.GetEventRecorder("defender-tenant-operator"), Metrics: tenant.NewMetrics(metrics.Registry),
 	}
@@ -86,10 +92,17 @@ func operate(ctx context.Context, o options) error {
 	if err := apps.Setup(mgr, credentials, controllerOptions(1)); err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.AddHealthzCheck("process", healthz.Ping), mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), credentials))); err != nil {
+	if err := addProbes(mgr, tenants.Secrets, credentials); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+func addProbes(mgr ctrl.Manager, views *secretview.Views, credentials cache.Cache) error {
+	return errors.Join(
+		mgr.AddHealthzCheck("process", healthz.Ping),
+		mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), credentials)),
+		mgr.AddReadyzCheck("secrets", views.Ready))
 }
 
 // newManager waits for the API server first. Told to stop meanwhile, it makes none.
@@ -121,7 +134,6 @@ func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
 	return ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
-			ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()},
 			DefaultNamespaces: watched(o.namespaces),
 			// Nothing changes what the cache hands out: every write starts with a copy.
 			DefaultUnsafeDisableDeepCopy: &shared,
@@ -173,8 +185,21 @@ func controllerOptions(concurrency int) controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: concurrency,
 		ReconciliationTimeout:   2 * time.Minute,
+		CacheSyncTimeout:        math.MaxInt64, // a right to watch that is missing may come, and the log says which
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Second, 30*time.Second),
 	}
+}
+
+// secretViews see the Secrets that the operator writes. Where it is told its namespaces, it asks for no more.
+func secretViews(mgr ctrl.Manager, o options) *secretview.Views {
+	return secretview.New(secretview.Options{
+		PerNamespace: o.secretAccess == accessNamespace || len(o.namespaces) > 0,
+		Open:         tenant.OpenSecrets(mgr),
+		Review:       secretview.Review(mgr.GetClient()),
+		Account:      types.NamespacedName{Namespace: o.ownNamespace, Name: serviceAccount},
+		Clock:        clock.RealClock{},
+		Log:          mgr.GetLogger().WithName("secrets"),
+	})
 }
 
 // credentialCache sees the Secrets of the operator's own namespace and no others.

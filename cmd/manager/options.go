@@ -27,6 +27,7 @@ type options struct {
 	tokenFile        string
 	caBundle         string
 	namespaces       namespaces
+	secretAccess     secretAccess
 	requestsPerSec   float64
 	concurrency      int
 	minTokenLifetime time.Duration
@@ -38,6 +39,26 @@ type options struct {
 
 	ownNamespace string
 	catalog      cloud.Catalog
+}
+
+// secretAccess is how far the operator's right to Secrets reaches.
+type secretAccess string
+
+const (
+	accessCluster   secretAccess = "Cluster"
+	accessNamespace secretAccess = "Namespace"
+)
+
+func (a *secretAccess) String() string { return string(*a) }
+
+// Set takes one of the two.
+func (a *secretAccess) Set(value string) error {
+	switch chosen := secretAccess(value); chosen {
+	case accessCluster, accessNamespace:
+		*a = chosen
+		return nil
+	}
+	return fmt.Errorf("%q is neither %s nor %s", value, accessCluster, accessNamespace)
 }
 
 // namespaces is a list of names, given once separated by commas or several times.
@@ -62,6 +83,8 @@ func parse(args []string, flags *flag.FlagSet) (options, error) {
 	flags.StringVar(&o.tokenFile, "federated-token-file", cmp.Or(os.Getenv("AZURE_FEDERATED_TOKEN_FILE"), federation.DefaultFile), "File with the projected service-account token for credentials of kind workloadIdentity, by default what AZURE_FEDERATED_TOKEN_FILE says. Those for other clouds are beside it, with -usgovernment or -china at the end of the name.")
 	flags.StringVar(&o.caBundle, "ca-bundle", "", "File of further trust roots for Entra ID and key vaults (PEM), read again when it changes.")
 	flags.Var(&o.namespaces, "namespaces", "Watch DefenderTenants in these namespaces only, separated by commas. All if empty.")
+	o.secretAccess = accessCluster
+	flags.Var(&o.secretAccess, "secret-access", "Cluster: the operator may touch Secrets in all namespaces, by a ClusterRoleBinding. Namespace: only where a RoleBinding lets it, which it looks for in each namespace that has a DefenderTenant.")
 	flags.Float64Var(&o.requestsPerSec, "token-requests-per-second", 50, "Most requests per second to a login host.")
 	flags.IntVar(&o.concurrency, "concurrency", 64, "DefenderTenants that are worked on at the same time.")
 	flags.DurationVar(&o.minTokenLifetime, "min-token-lifetime", token.DefaultMinLifetime, "Tokens with a shorter life are not published. Lower it for demos and tests only.")

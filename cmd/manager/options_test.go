@@ -30,6 +30,7 @@ func TestParse_HasDefaultsForProduction(t *testing.T) {
 		"--authority-url":             {o.authorityURL, ""},
 		"--ca-bundle":                 {o.caBundle, ""},
 		"--namespaces":                {o.namespaces.String(), ""},
+		"--secret-access":             {o.secretAccess.String(), "Cluster"},
 		"--token-requests-per-second": {o.requestsPerSec, 50.0},
 		"--concurrency":               {o.concurrency, 64},
 		"--min-token-lifetime":        {o.minTokenLifetime, 5 * time.Minute},
@@ -54,7 +55,7 @@ func TestParse_HasDefaultsForProduction(t *testing.T) {
 func TestParse_TakesEveryFlag(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "operators")
 	o, err := parsed(
-		"--authority-url=https://localhost:8443/", "--ca-bundle", "/etc/ca.pem", "--namespaces=soc, noc,", "--namespaces", "third",
+		"--authority-url=https://localhost:8443/", "--ca-bundle", "/etc/ca.pem", "--namespaces=soc, noc,", "--namespaces", "third", "--secret-access=Namespace",
 		"--token-requests-per-second=0.5", "--concurrency=1", "--min-token-lifetime=1s", "--metrics-bind-address=:8443",
 		"--health-probe-bind-address=127.0.0.1:9", "--leader-elect", "--kubeconfig=/kube", "--zap-log-level=10", "--zap-encoder=console", "--zap-devel",
 		"--zap-stacktrace-level=panic", "--zap-time-encoding=iso8601", "--vault-url=https://localhost:8444/", "--federated-token-file=/tokens/mine")
@@ -64,6 +65,7 @@ func TestParse_TakesEveryFlag(t *testing.T) {
 	for name, row := range map[string]struct{ got, want any }{
 		"--ca-bundle":                 {o.caBundle, "/etc/ca.pem"},
 		"--namespaces":                {o.namespaces.String(), "soc,noc,third"},
+		"--secret-access":             {o.secretAccess.String(), "Namespace"},
 		"--token-requests-per-second": {o.requestsPerSec, 0.5},
 		"--concurrency":               {o.concurrency, 1},
 		"--min-token-lifetime":        {o.minTokenLifetime, time.Second},
@@ -114,7 +116,7 @@ func TestParse_ExplainsEveryFlag(t *testing.T) {
 	})
 	want := []string{
 		"authority-url", "ca-bundle", "concurrency", "federated-token-file", "health-probe-bind-address", "kubeconfig", "leader-elect", "metrics-bind-address",
-		"min-token-lifetime", "namespaces", "token-requests-per-second", "vault-url",
+		"min-token-lifetime", "namespaces", "secret-access", "token-requests-per-second", "vault-url",
 	}
 	if !slices.Equal(own, want) {
 		t.Errorf("flags %v, want %v", own, want)
@@ -140,6 +142,7 @@ func refusals() map[string]struct {
 		"fewer requests than none":     {[]string{"--token-requests-per-second=-1"}, "--token-requests-per-second must be above zero and finite"},
 		"requests that are no number":  {[]string{"--token-requests-per-second=NaN"}, "--token-requests-per-second must be above zero and finite"},
 		"requests without end":         {[]string{"--token-requests-per-second=+Inf"}, "--token-requests-per-second must be above zero and finite"},
+		"another access to Secrets":    {[]string{"--secret-access=cluster"}, `invalid value "cluster" for flag -secret-access: "cluster" is neither Cluster nor Namespace`},
 		"no worker":                    {[]string{"--concurrency=0"}, "--concurrency must be at least 1"},
 		"half a worker":                {[]string{"--concurrency=0.5"}, "invalid value \"0.5\" for flag -concurrency"},
 		"tokens of no life":            {[]string{"--min-token-lifetime=0"}, "--min-token-lifetime must be above zero and at most 25h0m0s"},

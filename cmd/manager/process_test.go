@@ -48,6 +48,7 @@ type stage struct {
 	binary     string
 	kubeconfig string
 	bundle     string
+	env        []string // of the operator, beside what every process has
 }
 
 func newStage(t *testing.T) *stage {
@@ -186,6 +187,7 @@ func (s *stage) run(args ...string) *process {
 	args = append([]string{"--health-probe-bind-address=" + p.probe}, args...)
 	p.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.binary, args...)
 	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "POD_NAMESPACE=operators"}
+	p.command.Env = append(p.command.Env, s.env...)
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	s.must(p.command.Start())
 	go func() { _ = p.command.Wait(); close(p.ended) }()

@@ -29,7 +29,7 @@ import (
 	"github.com/defender-tenant/operator/internal/token"
 )
 
-// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps;defendertenants,verbs=get;list;watch
+// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps;defendertenants,verbs=list;watch
 // +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defenderapps/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -75,6 +75,7 @@ type Reconciler struct {
 	Judged <-chan event.GenericEvent
 
 	written written
+	roster  roster
 }
 
 // Reconcile looks at the credentials, writes the status if it differs, and proves one
@@ -104,6 +105,7 @@ func (r *Reconciler) report(ctx context.Context, app *v1alpha1.DefenderApp, entr
 	after := app.DeepCopy()
 	after.Status = statusOf(app, entries, r.Catalog.AppConsentURL(app.Spec), now)
 	r.addShared(app, after, now)
+	r.setTenantsShared(after, now)
 	if apiequality.Semantic.DeepEqual(app.Status, after.Status) {
 		return nil
 	}
@@ -136,6 +138,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, secrets cache.Cache, options contro
 			handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, s *corev1.Secret) []reconcile.Request {
 				return r.users(ctx, s.Name)
 			}))).
+		WatchesRawSource(source.Kind(mgr.GetCache(), &v1alpha1.DefenderTenant{}, r.onTenant())).
 		WatchesRawSource(source.Channel(r.Judged, &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
 		Complete(r)

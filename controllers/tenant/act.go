@@ -151,7 +151,7 @@ func (r *Reconciler) perform(ctx context.Context, seen *observed, s slot, todo s
 		r.markEnded(ctx, seen, &res, todo.state, known)
 	case remove:
 		if err := r.deleteOwned(ctx, s.held.secret); err != nil {
-			res.fault = writeFault(err, seen.tenant.Namespace, s.secretName)
+			res.fault = r.storeFault(ctx, err, seen.tenant.Namespace, s.secretName)
 			return res
 		}
 		res.held = nil

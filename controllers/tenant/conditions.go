@@ -117,7 +117,7 @@ func stalls(reason string) bool {
 	case v1alpha1.ReasonAppNotFound, v1alpha1.ReasonAccessDenied, v1alpha1.ReasonSecretConflict,
 		v1alpha1.ReasonTenantNotFound, v1alpha1.ReasonWrongCloud, v1alpha1.ReasonRegionNotSupported,
 		v1alpha1.ReasonResourceInvalid, v1alpha1.ReasonRoleMisspelled, v1alpha1.ReasonRolesExceeded,
-		v1alpha1.ReasonCredentialUnusable:
+		v1alpha1.ReasonCredentialUnusable, v1alpha1.ReasonNoSecretRight:
 		return true
 	}
 	return false

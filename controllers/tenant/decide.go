@@ -76,6 +76,8 @@ func (seen *observed) decideSlot(s slot, now time.Time) step {
 		return step{do: keep, fault: s.refusal}
 	case seen.suspended() != nil:
 		return step{do: keep, fault: seen.suspended()}
+	case seen.barred != nil:
+		return step{do: keep, fault: seen.barred} // a token that cannot be stored is not asked for
 	case why == "":
 		return step{do: keep}
 	case why != whyRequested && now.Before(s.pace.next):

@@ -28,6 +28,7 @@ type observed struct {
 	asker  keyring.Asker  // the customer, as the keyring knows it
 	choice keyring.Choice // what to ask with
 	locked *token.Fault   // why there is nothing
+	barred *token.Fault   // why no Secret may be written, whatever there is to write
 
 	terms  string  // which grants, in which version, say what is allowed
 	behind bool    // the cache does not show our own last write yet
@@ -38,7 +39,8 @@ type observed struct {
 // request is the value of the refresh annotations of the tenant and of its app.
 type request struct{ tenant, app string }
 
-// gather reads the cache only. It returns nil if the object is gone.
+// gather reads the cache only. It returns nil if the object is gone, and if its Secrets do not show yet: it is called
+// when they do.
 func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now time.Time) (*observed, error) {
 	seen := &observed{tenant: &v1alpha1.DefenderTenant{}}
 	if err := r.Get(ctx, key, seen.tenant); err != nil {
@@ -57,8 +59,8 @@ func (r *Reconciler) gather(ctx context.Context, key types.NamespacedName, now t
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := r.secrets(ctx, seen.tenant)
-	if err != nil {
+	secrets, known, err := r.secrets(ctx, seen)
+	if err != nil || !known {
 		return nil, err
 	}
 	seen.pick(ctx, r.Keyring, secrets, now)
@@ -106,19 +108,26 @@ func (r *Reconciler) grants(ctx context.Context, namespace string) ([]v1alpha1.D
 	return list.Items, nil
 }
 
-// secrets are all Secrets of our type whose controller is this very object.
-func (r *Reconciler) secrets(ctx context.Context, owner *v1alpha1.DefenderTenant) (map[string]*holding, error) {
-	var list corev1.SecretList
-	if err := r.List(ctx, &list, client.InNamespace(owner.Namespace), client.MatchingFields{secretOwnerIndex: string(owner.UID)}); err != nil {
-		return nil, fmt.Errorf("list Secrets: %w", err)
+// secrets are all Secrets of our type whose controller is this very object. Where the operator may not look there are
+// none, and it is known why.
+func (r *Reconciler) secrets(ctx context.Context, seen *observed) (found map[string]*holding, known bool, err error) {
+	owner := seen.tenant
+	reader, fault := r.Secrets.In(owner.Namespace)
+	seen.barred = fault
+	if reader == nil {
+		return nil, fault != nil, nil
 	}
-	found := make(map[string]*holding, len(list.Items))
+	var list corev1.SecretList
+	if err := reader.List(ctx, &list, client.InNamespace(owner.Namespace), client.MatchingFields{secretOwnerIndex: string(owner.UID)}); err != nil {
+		return nil, false, fmt.Errorf("list Secrets: %w", err)
+	}
+	found = make(map[string]*holding, len(list.Items))
 	for i := range list.Items {
 		if secret := &list.Items[i]; ownedBy(secret, owner) {
 			found[secret.Name] = newHolding(secret)
 		}
 	}
-	return found, nil
+	return found, true, nil
 }
 
 // formerApps are the applications of other grants, by client ID. They matter only while

@@ -29,6 +29,18 @@ const (
 type memory struct {
 	mu      sync.Mutex
 	tenants map[types.NamespacedName]*remembered
+	told    time.Time // when it was last said that no status can be written
+}
+
+// complains tells whether it is time to say again what concerns all objects.
+func (m *memory) complains(now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.told) < 10*time.Minute && !m.told.IsZero() {
+		return false
+	}
+	m.told = now
+	return true
 }
 
 // remembered belongs to the one worker that has the object in hand.

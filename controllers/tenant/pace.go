@@ -5,7 +5,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -45,19 +44,21 @@ func (known *remembered) note(res *result, in inputs, started, ended time.Time) 
 		// Somebody is at it: what they are waiting for deserves dense looks again.
 		p = pace{inputs: in}
 	}
+	owed := p.owed || res.why == whyRequested
 	failed := res.failed()
 	switch {
 	case res.fault == nil && res.did != keep:
 		p = pace{inputs: in}
 	case failed && res.fault.Cure == token.ByWatch:
-		p = pace{inputs: in, fault: res.fault} // the edit that mends it is worth an attempt at once
+		// The edit that mends it is worth an attempt at once, and a token that could not be stored is still owed.
+		p = pace{inputs: in, fault: res.fault, owed: owed && unstored(res.fault)}
 	case failed:
 		if p.attempts == 0 || p.fault.Cure != res.fault.Cure {
 			p.attempts, p.since = 0, started
 		}
 		p.attempts++
 		p.fault = res.fault
-		p.owed = p.owed || res.why == whyRequested
+		p.owed = owed
 		p.next = started.Add(delay(*res, p, started))
 		if res.fault.After > 0 {
 			p.next = ended.Add(res.fault.After)
@@ -90,6 +91,6 @@ func (res result) failed() bool {
 	case mint, move:
 		return res.fault != nil
 	default:
-		return res.fault != nil && res.fault.Reason == v1alpha1.ReasonWriteFailed
+		return res.fault != nil && unstored(res.fault)
 	}
 }

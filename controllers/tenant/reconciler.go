@@ -15,6 +15,7 @@ import (
 	"github.com/defender-tenant/operator/internal/credential"
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -37,6 +38,8 @@ type Reconciler struct {
 	client.Client
 	// Live reads from the API server.
 	Live client.Reader
+	// Secrets shows ours, and where the operator may not touch any.
+	Secrets *secretview.Views
 	// Tokens obtains tokens.
 	Tokens TokenSource
 	// Keyring gives credentials.
@@ -83,7 +86,7 @@ func (r *Reconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 	}
 	outcome := r.act(ctx, seen, decide(seen, now), now)
 	if err := r.report(ctx, seen, outcome, now); err != nil {
-		return ctrl.Result{}, err
+		return r.unreported(ctx, req.Namespace, err, now)
 	}
 	// Asking Entra ID takes time. The wait counts from the end of the pass, or every
 	// renewal would be late by as much as the pass before it took.

@@ -8,8 +8,11 @@ import (
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/token"
@@ -31,6 +34,18 @@ func (r *Reconciler) report(ctx context.Context, seen *observed, out outcome, no
 	}
 	r.tell(before, after, out)
 	return nil
+}
+
+// unreported tries again. Where the right is missing that concerns every object, and is told once in a while.
+func (r *Reconciler) unreported(ctx context.Context, namespace string, err error, now time.Time) (ctrl.Result, error) {
+	if !apierrors.IsForbidden(err) {
+		return ctrl.Result{}, err
+	}
+	if r.memory.complains(now) {
+		logf.FromContext(ctx).Info("Missing rights: tokens are kept up, but no status tells of them", "verbs", []string{"patch"},
+			"resource", "defendertenants/status", "namespace", namespace, "cause", apierrors.ReasonForError(err))
+	}
+	return ctrl.Result{RequeueAfter: longestRetry}, nil
 }
 
 // statusOf is the whole status. It reads the former one only to carry times of change

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -21,26 +20,13 @@ import (
 
 // The indexes of the cache.
 const (
-	secretOwnerIndex    = "controller.uid"
 	grantNamespaceIndex = "spec.namespaces"
 	tenantAppIndex      = "spec.app"
 )
 
-// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defendertenants;defenderapps;defendergrants,verbs=get;list;watch
+// +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defendertenants;defenderapps;defendergrants,verbs=list;watch
 // +kubebuilder:rbac:groups=defender.tenant-operator.dev,resources=defendertenants/status,verbs=patch
-// +kubebuilder:rbac:groups=core,resources=secrets,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-
-// SecretCache is how the cache has to see Secrets: only those of our type, and of those
-// only what StripSecret leaves.
-func SecretCache() cache.ByObject {
-	shared := true // nothing changes what the cache hands out: every write starts with a copy
-	return cache.ByObject{
-		Field:                 fields.OneTermEqualSelector("type", v1alpha1.SecretType),
-		Transform:             StripSecret,
-		UnsafeDisableDeepCopy: &shared,
-	}
-}
 
 // Setup wires the controller, its watches and its sweep into a manager. credentials is the
 // cache of the operator's own namespace.
@@ -53,10 +39,13 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, credentials ca
 	if err != nil {
 		return fmt.Errorf("make controller: %w", err)
 	}
+	if err := mgr.Add(r.Secrets); err != nil {
+		return err
+	}
 	sweep := newSweep(r)
 	for _, watch := range []source.Source{
 		source.Kind(mgr.GetCache(), client.Object(&v1alpha1.DefenderTenant{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onTenant())),
-		source.Kind(mgr.GetCache(), client.Object(&corev1.Secret{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onSecret())),
+		r.Secrets.Feed(r.onSecret(), r.onSight),
 		source.Kind(mgr.GetCache(), client.Object(&v1alpha1.DefenderGrant{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onGrant())),
 		source.Kind(mgr.GetCache(), client.Object(&v1alpha1.DefenderApp{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onApp())),
 		source.Kind(credentials, client.Object(&corev1.Secret{}), handler.TypedEventHandler[client.Object, reconcile.Request](r.onCredential())),
@@ -76,7 +65,6 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		field  string
 		values client.IndexerFunc
 	}{
-		{&corev1.Secret{}, secretOwnerIndex, func(o client.Object) []string { return []string{string(controllerUID(o))} }},
 		{&v1alpha1.DefenderGrant{}, grantNamespaceIndex, func(o client.Object) []string { return o.(*v1alpha1.DefenderGrant).Spec.Namespaces }},
 		{&v1alpha1.DefenderTenant{}, tenantAppIndex, func(o client.Object) []string { return []string{o.(*v1alpha1.DefenderTenant).Spec.App} }},
 	} {

@@ -27,12 +27,12 @@ func (r *Reconciler) lookup(ctx context.Context, owner *v1alpha1.DefenderTenant,
 	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
-		return nil, writeFault(err, owner.Namespace, name)
+		return nil, r.storeFault(ctx, err, owner.Namespace, name)
 	case !ownedBy(secret, owner):
 		return nil, conflict(owner, name)
 	}
 	if _, err := StripSecret(secret); err != nil {
-		return nil, writeFault(err, owner.Namespace, name)
+		return nil, r.storeFault(ctx, err, owner.Namespace, name)
 	}
 	return newHolding(secret), nil
 }
@@ -57,7 +57,7 @@ func (r *Reconciler) publish(ctx context.Context, seen *observed, res *result, s
 	if apierrors.IsAlreadyExists(err) {
 		// Somebody else's, or that of another operator that was faster: the next pass sees it.
 		if _, res.fault = r.lookup(ctx, seen.tenant, s.secretName); res.fault == nil {
-			res.fault = writeFault(err, seen.tenant.Namespace, s.secretName)
+			res.fault = r.storeFault(ctx, err, seen.tenant.Namespace, s.secretName)
 		}
 		return
 	}
@@ -107,14 +107,14 @@ func (r *Reconciler) overwrite(ctx context.Context, secret *corev1.Secret) error
 // matter is settled: that one is as good.
 func (r *Reconciler) reread(ctx context.Context, seen *observed, res *result, c contents, secret *corev1.Secret) (settled bool, fault *token.Fault) {
 	if err := r.readLive(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
-		return false, writeFault(err, secret.Namespace, secret.Name)
+		return false, r.storeFault(ctx, err, secret.Namespace, secret.Name)
 	}
 	if !ownedBy(secret, seen.tenant) {
 		return false, conflict(seen.tenant, secret.Name)
 	}
 	current := secret.DeepCopy()
 	if _, err := StripSecret(current); err != nil {
-		return false, writeFault(err, secret.Namespace, secret.Name)
+		return false, r.storeFault(ctx, err, secret.Namespace, secret.Name)
 	}
 	h := newHolding(current)
 	mine := c.annotations[v1alpha1.ExpiresAtAnnotation]
@@ -129,17 +129,17 @@ func (r *Reconciler) reread(ctx context.Context, seen *observed, res *result, c 
 // wrote takes the answer of the API server to a write into the result.
 func (r *Reconciler) wrote(ctx context.Context, seen *observed, res *result, secret *corev1.Secret, err error, known *remembered) {
 	if err != nil {
-		res.fault = writeFault(err, seen.tenant.Namespace, secret.Name)
+		res.fault = r.storeFault(ctx, err, seen.tenant.Namespace, secret.Name)
 		logf.FromContext(ctx).Info("Could not write Secret", "secret", secret.Name, "cause", apierrors.ReasonForError(err))
 		return
 	}
 	r.Metrics.wrote()
 	known.wrote(secret)
-	if res.fault != nil && res.fault.Reason == v1alpha1.ReasonWriteFailed {
+	if res.fault != nil && unstored(res.fault) {
 		res.fault = nil // of a pass before
 	}
 	if _, err := StripSecret(secret); err != nil {
-		res.fault = writeFault(err, secret.Namespace, secret.Name)
+		res.fault = r.storeFault(ctx, err, secret.Namespace, secret.Name)
 		return
 	}
 	res.held = newHolding(secret)
@@ -156,7 +156,7 @@ func (r *Reconciler) markEnded(ctx context.Context, seen *observed, res *result,
 	}
 	if err != nil || secret.ResourceVersion != res.held.secret.ResourceVersion {
 		// Somebody wrote it since: the digest must not vouch for what they wrote.
-		res.fault = writeFault(err, seen.tenant.Namespace, res.slot.secretName)
+		res.fault = r.storeFault(ctx, err, seen.tenant.Namespace, res.slot.secretName)
 		return
 	}
 	secret.Data[v1alpha1.KeyState] = []byte(state)
@@ -176,7 +176,7 @@ func (r *Reconciler) move(ctx context.Context, seen *observed, s slot, known *re
 	former := &corev1.Secret{}
 	err := r.readLive(ctx, client.ObjectKeyFromObject(s.donor.secret), former)
 	if err != nil || !ownedBy(former, seen.tenant) || former.ResourceVersion != s.donor.secret.ResourceVersion {
-		res.fault = writeFault(err, seen.tenant.Namespace, s.donor.secret.Name)
+		res.fault = r.storeFault(ctx, err, seen.tenant.Namespace, s.donor.secret.Name)
 		return res
 	}
 	c := contents{data: former.Data, annotations: map[string]string{}}
@@ -205,7 +205,7 @@ func (r *Reconciler) sweepSpare(ctx context.Context, seen *observed, results []r
 		}
 		if err := r.deleteOwned(ctx, h.secret); err != nil {
 			logf.FromContext(ctx).Info("Could not delete Secret", "secret", h.secret.Name, "cause", apierrors.ReasonForError(err))
-			leftover = true
+			leftover = leftover || r.storeFault(ctx, err, h.secret.Namespace, h.secret.Name).Cure != token.ByWatch
 		}
 	}
 	return leftover

@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,21 @@ func conflict(owner *v1alpha1.DefenderTenant, name string) *token.Fault {
 	}
 }
 
+// storeFault is about a Secret that could not be read or written: for want of a right, or as writeFault has it.
+func (r *Reconciler) storeFault(ctx context.Context, err error, namespace, name string) *token.Fault {
+	if apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		if fault := r.Secrets.Refused(ctx, namespace); fault != nil {
+			return fault
+		}
+	}
+	return writeFault(err, namespace, name)
+}
+
+// unstored tells whether a failure is about the Secret itself.
+func unstored(fault *token.Fault) bool {
+	return fault.Reason == v1alpha1.ReasonWriteFailed || fault.Reason == v1alpha1.ReasonNoSecretRight
+}
+
 // writeFault is about a Secret that could not be read or written, and says who can help.
 func writeFault(err error, namespace, name string) *token.Fault {
 	fault := &token.Fault{
@@ -29,9 +45,9 @@ func writeFault(err error, namespace, name string) *token.Fault {
 		// Another token cannot be stored either: seldom looks spare Entra ID requests for nothing.
 		fault.Actor, fault.Cure = token.ActorAuthor, token.ByPoll
 		fault.Message = fmt.Sprintf("Namespace %s is being deleted and takes no new Secrets. The author must apply the DefenderTenant in another namespace, or again when this one is gone.", namespace)
-	case apierrors.IsForbidden(err):
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
 		fault.Actor = token.ActorPlatform
-		fault.Message = fmt.Sprintf("The API server does not let the operator read or write Secret %s/%s. The platform team must grant it get, create, update and delete on secrets there, or lift the quota or policy that forbids it.", namespace, name)
+		fault.Message = fmt.Sprintf("The API server refuses Secret %s/%s, although the operator has the right to write it: a quota or an admission policy forbids it. The platform team must lift that.", namespace, name)
 	}
 	return fault
 }

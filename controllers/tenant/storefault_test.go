@@ -33,10 +33,10 @@ func TestWriteFaultNamesWhoMustAct(t *testing.T) {
 			actor: token.ActorNobody, cure: token.ByRetry,
 			want: []string{"Secret soc/contoso-xdr", "tries again"}, never: "namespace",
 		},
-		"the role was taken away": {
-			err:   forbidden(`User "system:serviceaccount:defender-system:defender-tenant-operator" cannot update resource "secrets"`),
+		"a quota": {
+			err:   forbidden("exceeded quota: few, requested: secrets=1, used: secrets=1, limited: secrets=1"),
 			actor: token.ActorPlatform, cure: token.ByRetry,
-			want: []string{"Secret soc/contoso-xdr", "platform team", "get, create, update and delete"},
+			want: []string{"Secret soc/contoso-xdr", "platform team", "quota or an admission policy"},
 		},
 		"the namespace is being deleted": {
 			err:   terminating,

@@ -76,18 +76,18 @@ func (s *sweep) check(_ *http.Request) error {
 // that was never reported on.
 func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
 	r := s.reconciler
-	var secrets corev1.SecretList
-	if err := r.List(ctx, &secrets, client.UnsafeDisableDeepCopy); err != nil {
+	secrets, err := r.Secrets.List(ctx)
+	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Could not list Secrets for the sweep")
 		return
 	}
 	overdue, soonest := 0, math.Inf(1) // no token ends: no alert that asks for less than something
-	for i := range secrets.Items {
-		if ends, fine := comfortable(&secrets.Items[i], now); fine {
+	for i := range secrets {
+		if ends, fine := comfortable(&secrets[i], now); fine {
 			soonest = min(soonest, ends.Sub(now).Seconds())
 			continue
 		}
-		h := newHolding(&secrets.Items[i])
+		h := newHolding(&secrets[i])
 		if !h.HasToken || h.State != v1alpha1.StateValid {
 			continue
 		}
@@ -101,11 +101,14 @@ func (s *sweep) round(ctx context.Context, q queue, now time.Time) {
 	for _, key := range r.memory.late(now) {
 		add(q, key, urgencyNormal)
 	}
+	namespaces := map[string]bool{}
 	r.each(ctx, func(tenant *v1alpha1.DefenderTenant) {
+		namespaces[tenant.Namespace] = true
 		if tenant.Status.ObservedGeneration < tenant.Generation && now.Sub(tenant.CreationTimestamp.Time) > overdueAfter {
 			add(q, client.ObjectKeyFromObject(tenant), urgencyNew)
 		}
 	})
+	r.Secrets.Keep(namespaces)
 	r.Metrics.swept(overdue, soonest)
 	for _, host := range r.Catalog.Hosts() {
 		r.Metrics.stands(host, r.Health.Of(host))

@@ -118,8 +118,9 @@ func TestSweep_WakesWhatIsOverdueAndCountsIt(t *testing.T) {
 		unseen("never-seen", time.Minute, -1), unseen("just-made", 10*time.Second, -1), unseen("seen", time.Minute, 1),
 	}
 	registry := prometheus.NewRegistry()
+	api := fake.NewClientBuilder().WithScheme(withTenants(t)).WithObjects(objects...).WithStatusSubresource().Build()
 	r := &Reconciler{
-		Client:  fake.NewClientBuilder().WithScheme(withTenants(t)).WithObjects(objects...).WithStatusSubresource().Build(),
+		Client: api, Secrets: inView(t, api),
 		Clock:   clocktesting.NewFakeClock(after(time.Hour)),
 		Metrics: NewMetrics(registry), Health: health.New(health.Options{RequestsPerSecond: 50, Workers: 64}),
 	}
@@ -190,7 +191,8 @@ func TestMetrics_CountByOutcome(t *testing.T) {
 // TestSweep_RunsEveryHalfMinuteOnTheOperatorsClock until the controller stops.
 func TestSweep_RunsEveryHalfMinuteOnTheOperatorsClock(t *testing.T) {
 	clk := clocktesting.NewFakeClock(noon())
-	s := newSweep(&Reconciler{Client: fake.NewClientBuilder().WithScheme(withTenants(t)).Build(), Clock: clk, Health: health.New(health.Options{RequestsPerSecond: 50, Workers: 64})})
+	api := fake.NewClientBuilder().WithScheme(withTenants(t)).Build()
+	s := newSweep(&Reconciler{Client: api, Secrets: inView(t, api), Clock: clk, Health: health.New(health.Options{RequestsPerSecond: 50, Workers: 64})})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	if err := s.start(ctx, &sweptQueue{}); err != nil {

@@ -57,7 +57,7 @@ func (seen *observed) lastKnown(s slot) *token.Fault {
 	entry := former.Tokens[i]
 	switch entry.Failure.Reason {
 	case v1alpha1.ReasonAppNotFound, v1alpha1.ReasonAccessDenied, v1alpha1.ReasonSuspended,
-		v1alpha1.ReasonCredentialUnusable, v1alpha1.ReasonVaultUnavailable, v1alpha1.ReasonVaultRefused:
+		v1alpha1.ReasonCredentialUnusable, v1alpha1.ReasonVaultUnavailable, v1alpha1.ReasonVaultRefused, v1alpha1.ReasonNoSecretRight:
 		return nil
 	}
 	return &token.Fault{

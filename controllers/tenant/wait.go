@@ -89,6 +89,8 @@ func (res result) nextLook(seen *observed) time.Time {
 		return time.Time{}
 	case res.queued != nil, res.fault != nil && !res.next.IsZero():
 		return res.next
+	case res.failed() && res.fault.Cure == token.ByWatch:
+		return time.Time{} // whoever sees the edit that mends it, calls
 	case res.did == move && res.fault == nil:
 		// The next pass sees whether the token is all that it should be.
 		return time.Unix(0, 0)

@@ -80,6 +80,13 @@ func (r *Reconciler) onSecret() handler.Funcs {
 	}
 }
 
+// onSight looks at the tenants whose Secrets came into view, or for which the rights changed.
+func (r *Reconciler) onSight(ctx context.Context, q queue, namespace string) {
+	r.each(ctx, func(tenant *v1alpha1.DefenderTenant) {
+		add(q, client.ObjectKeyFromObject(tenant), hintOf(tenant, r.Clock.Now()))
+	}, client.InNamespace(namespace))
+}
+
 // wakeOwner adds the object that controls a Secret.
 func wakeOwner(q queue, secret client.Object, class urgency) {
 	if owner := metav1.GetControllerOf(secret); owner != nil && owner.Kind == "DefenderTenant" {

@@ -241,7 +241,7 @@ func (w *world) process(with wiring) *operator {
 	namespaces := map[string]cache.Config{w.namespace: {}}
 	mgr, err := ctrl.NewManager(w.config, ctrl.Options{
 		Scheme: newScheme(w.t), Logger: log, Metrics: server.Options{BindAddress: "0"},
-		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()}, DefaultNamespaces: namespaces},
+		Cache: cache.Options{DefaultNamespaces: namespaces},
 	})
 	w.must(err)
 	credentials, err := cache.New(w.config, cache.Options{Scheme: mgr.GetScheme(), DefaultNamespaces: namespaces})
@@ -255,7 +255,7 @@ func (w *world) process(with wiring) *operator {
 	w.must(err)
 	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, cache: mgr.GetCache()}
 	reconciler := &tenant.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: &keyring.Keyring{Secrets: credentials, Namespace: w.namespace},
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: w.views(mgr), Tokens: source, Keyring: &keyring.Keyring{Secrets: credentials, Namespace: w.namespace},
 		Health:  health.New(health.Options{RequestsPerSecond: 1e6, Workers: 4}),
 		Catalog: catalog, Gate: token.Gate{MinLifetime: token.DefaultMinLifetime}, Clock: w.clock, Events: mgr.GetEventRecorder("operator"),
 	}
@@ -300,7 +300,7 @@ type recorder struct {
 
 func (r *recorder) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
-		if req.Method != http.MethodGet {
+		if req.Method != http.MethodGet && !isQuestion(req) {
 			r.mu.Lock()
 			r.writes = append(r.writes, req.Method+" "+req.URL.Path)
 			r.mu.Unlock()

@@ -42,6 +42,7 @@ import (
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
 	"github.com/defender-tenant/operator/internal/redacted"
+	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 	"github.com/defender-tenant/operator/internal/vault"
 	emulator "github.com/defender-tenant/operator/test/entra"
@@ -170,7 +171,6 @@ func (w *world) start() {
 	mgr, err := ctrl.NewManager(w.config, ctrl.Options{
 		Scheme: newScheme(w.t), Logger: log, Metrics: server.Options{BindAddress: "0"},
 		Cache: cache.Options{
-			ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: tenant.SecretCache()},
 			DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
 			// As in production: whoever changes what the cache hands out shows in the race detector.
 			DefaultUnsafeDisableDeepCopy: &shared,
@@ -204,7 +204,7 @@ func (w *world) start() {
 	}
 	o := &operator{done: make(chan error, 1), queue: &observedQueue{}, apps: &observedQueue{}, cache: mgr.GetCache()}
 	tenants := &tenant.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Tokens: source, Keyring: keys, Health: turns, Catalog: catalog,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: w.views(mgr), Tokens: source, Keyring: keys, Health: turns, Catalog: catalog,
 		Gate: token.Gate{MinLifetime: token.DefaultMinLifetime}, Clock: w.clock, Events: mgr.GetEventRecorder("operator"),
 	}
 	w.must(tenants.Setup(w.ctx, mgr, credentials, o.queue.options(w.clock, 4)))
@@ -220,6 +220,15 @@ func (w *world) start() {
 		w.t.Fatal("caches did not sync")
 	}
 	w.operator = o
+}
+
+// views are of the namespaces where there are objects, as each world has its own.
+func (w *world) views(mgr ctrl.Manager) *secretview.Views {
+	return secretview.New(secretview.Options{
+		PerNamespace: true, Open: tenant.OpenSecrets(mgr), Review: secretview.Review(mgr.GetClient()),
+		Account: types.NamespacedName{Namespace: "defender-system", Name: "defender-tenant-operator"},
+		Clock:   w.clock, Log: mgr.GetLogger(),
+	})
 }
 
 // ownApp hides the applications of other worlds, or the operators of all worlds would write

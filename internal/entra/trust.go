@@ -23,9 +23,12 @@ const (
 
 	dialTimeout      = 5 * time.Second
 	handshakeTimeout = 5 * time.Second
-	idleTimeout      = 90 * time.Second
-	idlePerHost      = 16
-	maxHeader        = 64 << 10
+	// idleTimeout is short because the buffers of a connection keep the last answer that came
+	// over it, and with it a token, for as long as it is open.
+	idleTimeout = 10 * time.Second
+	// As many as ask at the same time: a burst of renewals makes no new handshakes.
+	idlePerHost = 64
+	maxHeader   = 64 << 10
 	// With HTTP/2 all requests share one connection. A half-open one is found by these pings
 	// and not by every tenant's deadline.
 	pingAfter   = 10 * time.Second

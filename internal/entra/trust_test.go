@@ -155,8 +155,8 @@ func TestTransportIsHardened(t *testing.T) {
 	if transport.TLSClientConfig.MinVersion != tls.VersionTLS12 || transport.TLSClientConfig.InsecureSkipVerify {
 		t.Error("TLS is not as strict as it must be")
 	}
-	if !transport.DisableCompression || !transport.ForceAttemptHTTP2 || transport.MaxIdleConnsPerHost != 16 ||
-		transport.IdleConnTimeout != 90*time.Second || transport.MaxResponseHeaderBytes != 64<<10 ||
+	if !transport.DisableCompression || !transport.ForceAttemptHTTP2 || transport.MaxIdleConnsPerHost != 64 ||
+		transport.IdleConnTimeout != 10*time.Second || transport.MaxResponseHeaderBytes != 64<<10 ||
 		transport.TLSHandshakeTimeout != 5*time.Second || transport.Proxy == nil {
 		t.Errorf("%+v", transport)
 	}

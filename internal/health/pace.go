@@ -15,9 +15,10 @@ type pace struct {
 }
 
 const (
-	// burstShare is the part of the limit that may come at once, so that renewals of the same
-	// second, and a machine that is busy for a moment, cost no throughput.
-	burstShare = 0.25
+	// burstShare is the part of the limit that may come at once. Tokens end on whole seconds, so
+	// renewals come in bursts, and each that has to wait costs a second pass. With a larger share
+	// the count of the last second would keep a tenth of the limit unused.
+	burstShare = 0.8
 	// slowestRate is where halving ends.
 	slowestRate = 1
 	// quickRecovery and slowRecovery are the seconds from nothing to the full rate: after an

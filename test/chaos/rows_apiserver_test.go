@@ -240,7 +240,7 @@ func withoutRole(sc *scene) {
 	pods := sc.deploy(1, "--kubeconfig="+check.kubeconfig)
 	held := sc.token(0)
 	role := &rbacv1.ClusterRole{}
-	sc.must(sc.Get(sc.t.Context(), types.NamespacedName{Name: roleName}, role))
+	sc.must(sc.Get(sc.t.Context(), types.NamespacedName{Name: roleName + "-secrets"}, role))
 	whole := role.DeepCopy()
 	for i := range role.Rules {
 		if len(role.Rules[i].Resources) == 1 && role.Rules[i].Resources[0] == "secrets" {
@@ -249,8 +249,8 @@ func withoutRole(sc *scene) {
 	}
 	sc.must(sc.Update(sc.t.Context(), role))
 	sc.refreshAll()
-	sc.fails(0, v1alpha1.ReasonWriteFailed)
-	if message := sc.failure(0).Message; !strings.Contains(message, "get, create, update and delete on secrets") {
+	sc.fails(0, v1alpha1.ReasonNoSecretRight)
+	if message := sc.failure(0).Message; !strings.Contains(message, "may not get, create, update or delete secrets in all namespaces") {
 		sc.t.Errorf("the failure says %q", message)
 	}
 	if sc.token(0) != held {
@@ -270,7 +270,7 @@ const roleName = "defender-tenant-operator"
 // serviceAccount gives the access that config/rbac gives the operator.
 func (sc *scene) serviceAccount() *rest.Config {
 	sc.t.Helper()
-	for _, file := range []string{"role.yaml", "bindings.yaml"} {
+	for _, file := range []string{"role.yaml", "bindings.yaml", "secrets-everywhere.yaml"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", file))
 		sc.must(err)
 		documents := yaml.NewDocumentDecoder(io.NopCloser(bytes.NewReader(bytes.ReplaceAll(text, []byte("namespace: defender-system"), []byte("namespace: "+operators)))))

@@ -38,6 +38,11 @@ type Options struct {
 	// Nodes opens the control plane to nodes, whose controllers then run as well. The CRDs are left to whoever installs
 	// the operator.
 	Nodes *Nodes
+	// AuditLog is where the API server writes a line of JSON for each request and the right that allowed it. Empty: it
+	// writes none.
+	AuditLog string
+	// EncryptionConfig is a file with an EncryptionConfiguration: what the API server encrypts before it gives it to etcd.
+	EncryptionConfig string
 	// LogDir keeps one log per process. Without it the logs are in a temporary folder that only a
 	// failed start leaves behind.
 	LogDir string
@@ -99,14 +104,9 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 	}
 	plane := &c.env.ControlPlane
 	plane.Etcd = &envtest.Etcd{Out: etcd, Err: etcd}
-	if o.EtcdQuota > 0 {
-		plane.Etcd.Configure().Set("quota-backend-bytes", strconv.FormatInt(o.EtcdQuota, 10))
-	}
 	plane.APIServer = &envtest.APIServer{Out: server, Err: server}
-	if o.Nodes != nil {
-		if err := o.Nodes.open(plane.APIServer, c.dir); err != nil {
-			return err
-		}
+	if err := c.configure(o); err != nil {
+		return err
 	}
 	if c.Config, err = c.env.Start(); err != nil {
 		return err
@@ -121,6 +121,36 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 		return err
 	}
 	return c.startControllerManager(ctx, filepath.Join(assets, controllerManagerName), manager, o.Nodes != nil)
+}
+
+// auditPolicy has a line for the answer to each request, or for the beginning of the answer if that lasts.
+const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}`
+
+func (c *Cluster) audit(log string) error {
+	if log == "" {
+		return nil
+	}
+	policy := filepath.Join(c.dir, "audit-policy.json")
+	c.env.ControlPlane.APIServer.Configure().Set("audit-policy-file", policy).Set("audit-log-path", log)
+	return os.WriteFile(policy, []byte(auditPolicy), 0o600)
+}
+
+// configure sets what the options ask for.
+func (c *Cluster) configure(o Options) error {
+	plane := &c.env.ControlPlane
+	if o.EtcdQuota > 0 {
+		plane.Etcd.Configure().Set("quota-backend-bytes", strconv.FormatInt(o.EtcdQuota, 10))
+	}
+	if o.EncryptionConfig != "" {
+		plane.APIServer.Configure().Set("encryption-provider-config", o.EncryptionConfig)
+	}
+	if err := c.audit(o.AuditLog); err != nil {
+		return err
+	}
+	if o.Nodes == nil {
+		return nil
+	}
+	return o.Nodes.open(plane.APIServer, c.dir)
 }
 
 // Stop ends all processes and removes their data.
@@ -143,6 +173,9 @@ func (c *Cluster) Stop() error {
 	}
 	return errors.Join(problems...)
 }
+
+// EtcdData is the folder with etcd's files.
+func (c *Cluster) EtcdData() string { return c.env.ControlPlane.Etcd.DataDir }
 
 // WriteKubeconfig writes a cluster administrator's kubeconfig to path.
 func (c *Cluster) WriteKubeconfig(path string) error {

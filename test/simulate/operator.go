@@ -24,6 +24,7 @@ import (
 	"github.com/defender-tenant/operator/internal/cloud"
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -39,9 +40,16 @@ func (w *world) newReconciler() *tenant.Reconciler {
 		w.conductor.await(turnOfNews, 0) // whoever is called now goes before the pass that brought the news
 	}
 	return &tenant.Reconciler{
-		Health:  shared,
-		Client:  &apiClient{viewCache: w.cache, api: w.api},
-		Live:    w.api,
+		Health: shared,
+		Client: &apiClient{viewCache: w.cache, api: w.api},
+		Live:   w.api,
+		Secrets: secretview.New(secretview.Options{
+			Open: func(ctx context.Context, _ string, _ func()) (cache.Cache, error) {
+				return w.cache, tenant.IndexSecrets(ctx, w.cache)
+			},
+			Review: func(context.Context, string) ([]string, error) { return nil, nil }, // everything is allowed
+			Clock:  w.clocks.operators(),
+		}),
 		Tokens:  w.entra,
 		Keyring: &keyring.Keyring{Secrets: w.credentials, Namespace: ownNamespace, Changed: changed},
 		Gate:    token.Gate{MinLifetime: token.DefaultMinLifetime},
@@ -88,6 +96,12 @@ func newViewCache(views ...*view) *viewCache {
 		c.views[v.kind] = v
 	}
 	return c
+}
+
+// Start has nothing to start.
+func (*viewCache) Start(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
 }
 
 // inMemoryManager is as much of a manager as Setup asks for.

@@ -1,0 +1,210 @@
+// Package secretview shows the operator's Secrets as far as its rights reach: with one view of all
+// namespaces, or with one for each namespace that needs it. A namespace that refuses holds up nobody else.
+package secretview
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/defender-tenant/operator/internal/token"
+)
+
+// atATime bounds how many namespaces ask for their rights at the same time.
+const atATime = 8
+
+// Options are what Views needs.
+type Options struct {
+	// PerNamespace makes one view for each namespace instead of one of all.
+	PerNamespace bool
+	// Open makes the cache of a namespace, of all if that is empty. It calls refused when the API server does not let
+	// it list or watch.
+	Open func(ctx context.Context, namespace string, refused func()) (cache.Cache, error)
+	// Review asks which of the verbs that the operator needs it may not use on Secrets there.
+	Review func(ctx context.Context, namespace string) (missing []string, err error)
+	// Account is the operator's service account, for those who have to give it rights.
+	Account types.NamespacedName
+	// Clock paces.
+	Clock clock.WithTicker
+	// Log tells of each change of rights once.
+	Log logr.Logger
+}
+
+// Views are all views.
+type Views struct {
+	Options
+	knock  chan struct{} // there is a view to start
+	asking chan struct{} // held while rights are asked for
+
+	mu    sync.Mutex
+	views map[string]*view
+	feed  *feed         // nil until a controller wants events
+	fed   chan struct{} // closed then
+}
+
+// New makes views that nobody has looked through yet.
+func New(o Options) *Views {
+	return &Views{
+		Options: o, knock: make(chan struct{}, 1), asking: make(chan struct{}, atATime),
+		views: map[string]*view{}, fed: make(chan struct{}),
+	}
+}
+
+// NeedLeaderElection lets a replica that stands by look already, so that it need not begin with that.
+func (*Views) NeedLeaderElection() bool { return false }
+
+// Start keeps the views until ctx ends.
+func (v *Views) Start(ctx context.Context) error {
+	if !v.PerNamespace {
+		v.of(metav1.NamespaceAll)
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		v.mu.Lock()
+		for _, w := range v.views {
+			if w.stop == nil {
+				var inView context.Context
+				inView, w.stop = context.WithCancel(ctx)
+				running.Go(func() { w.run(inView) })
+			}
+		}
+		v.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-v.knock:
+		}
+	}
+}
+
+// In gives what can be seen of a namespace: nil if that is not known yet. A fault tells which rights are missing
+// there; what was seen before they went may still be given with it. Both become known to the feed.
+func (v *Views) In(namespace string) (client.Reader, *token.Fault) {
+	w := v.of(namespace)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(w.missing) > 0 {
+		return w.reader, v.fault(namespace, w.missing)
+	}
+	return w.reader, nil
+}
+
+// Ready fails until it is known what the view of all shows, or that it may not. Views of single namespaces come and go.
+func (v *Views) Ready(*http.Request) error {
+	if v.PerNamespace {
+		return nil
+	}
+	w := v.of(metav1.NamespaceAll)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if w.reader == nil && len(w.missing) == 0 {
+		return errors.New("the Secrets do not show yet")
+	}
+	return nil
+}
+
+// Refused looks for the reason when the API server refused to read or write a Secret. It gives nil if that is not for
+// want of a right.
+func (v *Views) Refused(ctx context.Context, namespace string) *token.Fault {
+	w := v.of(namespace)
+	if _, known := v.In(namespace); known != nil {
+		return known
+	}
+	if missing, err := v.review(ctx, w.namespace); err == nil && len(missing) > 0 {
+		w.judge(ctx, missing)
+		w.suspect()
+		return v.fault(namespace, missing)
+	}
+	return nil
+}
+
+// Keep has a view of each of these namespaces, and of no other.
+func (v *Views) Keep(namespaces map[string]bool) {
+	if !v.PerNamespace {
+		return
+	}
+	for namespace := range namespaces {
+		v.of(namespace)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for namespace, w := range v.views {
+		if !namespaces[namespace] {
+			delete(v.views, namespace)
+			if w.stop != nil {
+				w.stop()
+			}
+		}
+	}
+}
+
+// List gives all Secrets that are in view. Nobody may change them.
+func (v *Views) List(ctx context.Context) ([]corev1.Secret, error) {
+	v.mu.Lock()
+	var readers []client.Reader
+	for _, w := range v.views {
+		if w.reader != nil {
+			readers = append(readers, w.reader)
+		}
+	}
+	v.mu.Unlock()
+	var all []corev1.Secret
+	for _, reader := range readers {
+		var list corev1.SecretList
+		if err := reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = list.Items // the only one, where one view shows all
+			continue
+		}
+		all = append(all, list.Items...)
+	}
+	return all, nil
+}
+
+// of finds the view of a namespace, or has one started.
+func (v *Views) of(namespace string) *view {
+	if !v.PerNamespace {
+		namespace = metav1.NamespaceAll
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	w := v.views[namespace]
+	if w == nil {
+		w = &view{all: v, namespace: namespace, doubt: make(chan struct{}, 1), decided: make(chan struct{})}
+		v.views[namespace] = w
+		signal(v.knock)
+	}
+	return w
+}
+
+// review asks, and lets the API server take a breath where many ask.
+func (v *Views) review(ctx context.Context, namespace string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case v.asking <- struct{}{}:
+		defer func() { <-v.asking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return v.Review(ctx, namespace)
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}

@@ -1,0 +1,325 @@
+package secretview
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/yaml"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+)
+
+// world is an API server that refuses what it is told to.
+type world struct {
+	*Views
+	mu      sync.Mutex
+	missing map[string][]string // verbs by namespace
+	broken  error               // no question is answered
+	asked   map[string]int
+	opened  []string
+	slow    map[string]bool // namespaces whose cache does not come into sync
+	told    []string        // namespaces that changed
+	refused map[string]func()
+}
+
+func newWorld(t *testing.T, perNamespace bool) *world {
+	t.Helper()
+	w := &world{missing: map[string][]string{}, asked: map[string]int{}, slow: map[string]bool{}, refused: map[string]func(){}}
+	w.Views = New(Options{
+		PerNamespace: perNamespace, Account: types.NamespacedName{Namespace: "defender-system", Name: "defender-tenant-operator"}, Clock: clock.RealClock{},
+		Review: func(_ context.Context, namespace string) ([]string, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.asked[namespace]++
+			return w.missing[namespace], w.broken
+		},
+		Open: func(_ context.Context, namespace string, refused func()) (cache.Cache, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.opened = append(w.opened, namespace)
+			w.refused[namespace] = refused
+			return &shown{slow: w.slow[namespace]}, nil
+		},
+	})
+	return w
+}
+
+// start runs the views until the test ends, with a controller that leads.
+func (w *world) start(t *testing.T) {
+	t.Helper()
+	w.run(t)
+	source := w.Feed(handler.Funcs{}, func(_ context.Context, _ Queue, namespace string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.told = append(w.told, namespace)
+	})
+	if err := source.Start(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := source.WaitForSync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (w *world) forbid(namespace string, verbs ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.missing[namespace] = verbs
+}
+
+// sees tells whether a namespace is in view, and which reason there is if it may not be.
+func (w *world) sees(namespace string) (bool, string) {
+	reader, fault := w.In(namespace)
+	if fault != nil {
+		return reader != nil, fault.Reason
+	}
+	return reader != nil, ""
+}
+
+func (w *world) expect(t *testing.T, namespace string, inView bool, reason string) {
+	t.Helper()
+	if got, why := w.sees(namespace); got != inView || why != reason {
+		t.Errorf("%s: in view %v, reason %q; want %v, %q", namespace, got, why, inView, reason)
+	}
+}
+
+// pass lets time pass, of which there is as much as one likes.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// shown is a cache without anything in it.
+type shown struct {
+	cache.Cache // the rest of the interface: nobody calls it
+	slow        bool
+}
+
+func (*shown) Start(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (*shown) GetInformer(context.Context, client.Object, ...cache.InformerGetOption) (cache.Informer, error) {
+	return informer{}, nil
+}
+
+func (s *shown) WaitForCacheSync(ctx context.Context) bool {
+	if s.slow {
+		<-ctx.Done()
+	}
+	return ctx.Err() == nil
+}
+
+type informer struct{ cache.Informer }
+
+func (informer) AddEventHandlerWithOptions(toolscache.ResourceEventHandler, toolscache.HandlerOptions) (toolscache.ResourceEventHandlerRegistration, error) {
+	return registered{}, nil
+}
+
+type registered struct {
+	toolscache.ResourceEventHandlerRegistration
+}
+
+func (registered) HasSynced() bool { return true }
+
+func TestANamespaceThatRefusesHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, true)
+		w.forbid("refusing", "create", "update")
+		w.slow["slow"] = true
+		w.start(t)
+		for _, namespace := range []string{"refusing", "slow", "soc"} {
+			w.sees(namespace)
+		}
+		synctest.Wait()
+		w.expect(t, "refusing", true, v1alpha1.ReasonNoSecretRight) // it may look, but not write
+		w.expect(t, "slow", false, "")
+		w.expect(t, "soc", true, "")
+		pass(time.Minute)
+		if asked := w.asked["refusing"]; asked != 5 || w.asked["soc"] != 1 {
+			t.Errorf("asked %d times in a minute where something is missing, and %d where not; want 5 and 1", asked, w.asked["soc"])
+		}
+		w.told = nil
+		w.forbid("refusing")
+		pass(15 * time.Second)
+		w.expect(t, "refusing", true, "")
+		if !slices.Equal(w.told, []string{"refusing"}) {
+			t.Errorf("told %v", w.told)
+		}
+	})
+}
+
+func TestARightThatComesOpensTheView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, true)
+		w.forbid("soc", "get", "list", "watch", "create", "update", "delete")
+		w.start(t)
+		w.sees("soc")
+		synctest.Wait()
+		w.expect(t, "soc", false, v1alpha1.ReasonNoSecretRight)
+		if len(w.opened) > 0 {
+			t.Errorf("opened %v without a right", w.opened)
+		}
+		w.forbid("soc")
+		pass(15 * time.Second)
+		w.expect(t, "soc", true, "")
+	})
+}
+
+// TestWhatWasSeenStaysKnown while the right to look is away, and is looked at anew afterwards.
+func TestWhatWasSeenStaysKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, true)
+		w.start(t)
+		w.sees("soc")
+		synctest.Wait()
+		w.forbid("soc", "watch")
+		w.refused["soc"]()
+		synctest.Wait()
+		w.expect(t, "soc", true, v1alpha1.ReasonNoSecretRight)
+		w.slow["soc"] = true
+		w.forbid("soc")
+		pass(15 * time.Second)
+		w.expect(t, "soc", false, "")
+		if !slices.Equal(w.opened, []string{"soc", "soc"}) {
+			t.Errorf("opened %v", w.opened)
+		}
+	})
+}
+
+func TestAWriteThatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, true)
+		w.start(t)
+		w.sees("soc")
+		synctest.Wait()
+		if fault := w.Refused(t.Context(), "soc"); fault != nil {
+			t.Errorf("got %v for what is no want of a right", fault)
+		}
+		w.forbid("soc", "update")
+		fault := w.Refused(t.Context(), "soc")
+		if fault == nil || !strings.Contains(fault.Message, "may not update secrets in namespace soc") {
+			t.Errorf("got %v", fault)
+		}
+		w.expect(t, "soc", true, v1alpha1.ReasonNoSecretRight) // for everybody there
+		synctest.Wait()
+		asked := w.asked["soc"]
+		if again := w.Refused(t.Context(), "soc"); again == nil || w.asked["soc"] > asked {
+			t.Error("what is known is asked again")
+		}
+		w.forbid("soc")
+		pass(15 * time.Second)
+		w.expect(t, "soc", true, "")
+	})
+}
+
+func TestTheViewOfAllHoldsTheControllerBackUntilItIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, false)
+		w.broken = errors.New("the API server does not answer")
+		w.run(t)
+		source := w.Feed(handler.Funcs{}, func(context.Context, Queue, string) {})
+		if err := source.Start(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		var decided bool
+		go func() {
+			if err := source.WaitForSync(t.Context()); err != nil {
+				t.Error(err)
+			}
+			decided = true
+		}()
+		pass(time.Minute)
+		if decided || w.Ready(nil) == nil {
+			t.Error("it is known although nobody answered")
+		}
+		w.mu.Lock()
+		w.broken = nil
+		w.mu.Unlock()
+		w.forbid("", "list")
+		pass(time.Second)
+		if !decided || w.Ready(nil) != nil {
+			t.Error("a refusal holds the controller back")
+		}
+		fault, want := w.Refused(t.Context(), "soc"), "may not list secrets in all namespaces, soc among them"
+		if fault == nil || !strings.Contains(fault.Message, want) || !strings.Contains(fault.Message, "kind: ClusterRoleBinding") {
+			t.Errorf("got %v", fault)
+		}
+		w.forbid("")
+		pass(15 * time.Second)
+		w.expect(t, "soc", true, "")
+	})
+}
+
+// TestAReplicaThatStandsBy has everything in view before it leads.
+func TestAReplicaThatStandsBy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, false)
+		w.run(t)
+		synctest.Wait()
+		w.expect(t, "soc", true, "")
+	})
+}
+
+func TestKeepClosesTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, true)
+		w.start(t)
+		w.Keep(map[string]bool{"soc": true, "noc": true})
+		synctest.Wait()
+		w.Keep(map[string]bool{"noc": true})
+		synctest.Wait()
+		if len(w.views) != 1 || w.views["noc"] == nil || !slices.Contains(w.opened, "soc") {
+			t.Errorf("opened %v, kept %v", w.opened, w.views)
+		}
+	})
+}
+
+func TestTheMessageHasTheBinding(t *testing.T) {
+	w := newWorld(t, true)
+	for _, namespace := range []string{"soc", "42", strings.Repeat("n", 63)} {
+		message := w.fault(namespace, needed()).Message
+		if len(message) > 1024 {
+			t.Errorf("%d bytes are more than a status takes", len(message))
+		}
+		_, text, _ := strings.Cut(message, "apply: ")
+		var got rbacv1.RoleBinding
+		if err := yaml.UnmarshalStrict([]byte(text), &got); err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		if got.Namespace != namespace || got.Kind != "RoleBinding" || got.RoleRef.Name != "defender-tenant-operator-secrets" || got.RoleRef.Kind != "ClusterRole" ||
+			len(got.Subjects) != 1 || got.Subjects[0] != (rbacv1.Subject{Kind: "ServiceAccount", Name: "defender-tenant-operator", Namespace: "defender-system"}) {
+			t.Errorf("got %+v", got)
+		}
+		if !strings.HasPrefix(message, "The operator may not get, list, watch, create, update or delete secrets in namespace "+namespace+".") {
+			t.Errorf("got %s", message)
+		}
+	}
+}

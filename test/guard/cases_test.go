@@ -1,0 +1,6 @@
+//go:build !race
+
+package guard
+
+// defaultCases of the property test.
+const defaultCases = 10_000

@@ -1,0 +1,167 @@
+package rights
+
+import (
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/defender-tenant/operator/api/v1alpha1"
+)
+
+var everyRight = flag.Bool("everything", false, "take each right away, not only those that differ in what follows")
+
+// loss is a right that is missing, and what tells.
+type loss struct {
+	verb, resource string
+	// condition is the reason that the DefenderTenant gives, where it can.
+	condition string
+	// often: it is missing in the short run, too.
+	often bool
+	// provoke does what needs it.
+	provoke func(*stage, *process)
+}
+
+// TestARightThatIsMissingIsNamed takes one right away at a time. The process names it and goes on, and is as good as new when it is back.
+func TestARightThatIsMissingIsNamed(t *testing.T) {
+	s := newStage(t)
+	s.install("default")
+	s.platform("soc")
+	s.customer("soc")
+	// Lists are needed only where the API server does not stream.
+	s.environment = []string{"KUBE_FEATURE_WatchListClient=false"}
+	stall := func(verb string, often bool) loss {
+		return loss{verb: verb, resource: "secrets", condition: v1alpha1.ReasonNoSecretRight, often: often}
+	}
+	for _, l := range []loss{
+		stall("get", false), stall("list", true), stall("watch", false), stall("create", true), stall("update", false), stall("delete", false),
+		{verb: "patch", resource: "defendertenants/status", often: true},
+		{verb: "patch", resource: "defenderapps/status", provoke: func(s *stage, _ *process) { s.credentials("secret", "absent") }},
+		{verb: "list", resource: "defendertenants"},
+		{verb: "watch", resource: "defendertenants"},
+		{verb: "list", resource: "defendergrants", often: true},
+		{verb: "watch", resource: "defendergrants"},
+		{verb: "list", resource: "defenderapps"},
+		{verb: "watch", resource: "defenderapps"},
+		{verb: "create", resource: "events"},
+		{verb: "get", resource: "leases"},
+		{verb: "create", resource: "leases"},
+		{verb: "update", resource: "leases", often: true},
+		{verb: "create", resource: "tokenreviews", provoke: (*stage).scrapeInVain},
+		{verb: "create", resource: "subjectaccessreviews", provoke: (*stage).scrapeInVain},
+		{verb: "create", resource: "selfsubjectaccessreviews"},
+	} {
+		t.Run(l.verb+" "+l.resource, func(t *testing.T) {
+			if !l.often && !*everyRight {
+				t.Skip("with -args -everything")
+			}
+			s.in(t).without(l)
+		})
+	}
+}
+
+func (s *stage) scrapeInVain(p *process) {
+	s.t.Helper()
+	token := s.tokenOf(account)
+	p.eventually("nobody may read", func() bool { code, _ := p.scrape(token); return code >= 400 })
+}
+
+func (s *stage) without(l loss) {
+	s.t.Helper()
+	if l.resource == "leases" && l.verb == "create" {
+		s.must(client.IgnoreNotFound(s.Delete(s.t.Context(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: account}})))
+	}
+	giveBack := s.take(l.verb, l.resource)
+	s.must(client.IgnoreNotFound(s.Delete(s.t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "soc", Name: "contoso-xdr"}})))
+	p := s.start()
+	if l.provoke != nil {
+		l.provoke(s, p)
+	}
+	if l.condition != "" {
+		p.eventually("the condition names it", func() bool {
+			c := s.condition("soc", v1alpha1.ConditionStalled)
+			return c.Reason == l.condition && strings.Contains(c.Message, "may not "+l.verb+" secrets in all namespaces, soc among them")
+		})
+	}
+	if l.resource != "selfsubjectaccessreviews" { // without it there is nothing to ask with, and nothing is missing
+		p.eventually("the log names it", func() bool { return namesRight(p.log.text(), l) })
+	}
+	giveBack()
+	s.refresh("soc", l.verb+l.resource)
+	p.eventually("everything works again", func() bool {
+		return s.isReady("soc") && s.tenant("soc").Status.LastHandledRefresh == l.verb+l.resource
+	})
+	p.stop()
+}
+
+// namesRight tells whether one line of the log has verb and resource.
+func namesRight(log string, l loss) bool {
+	resource, _, _ := strings.Cut(l.resource, "/")
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, l.verb) && strings.Contains(line, resource) && (strings.Contains(line, "forbidden") || strings.Contains(line, "Missing")) {
+			return true
+		}
+	}
+	return false
+}
+
+// take removes one verb on one resource from every role of ours, and gives it back.
+func (s *stage) take(verb, resource string) (giveBack func()) {
+	s.t.Helper()
+	wide := &rbacv1.ClusterRoleList{}
+	s.must(s.List(s.t.Context(), wide))
+	narrow := &rbacv1.RoleList{}
+	s.must(s.List(s.t.Context(), narrow, client.InNamespace(own)))
+	var back []func()
+	change := func(role client.Object, rules *[]rbacv1.PolicyRule) {
+		if !strings.HasPrefix(role.GetName(), account) {
+			return
+		}
+		before := client.MergeFrom(role.DeepCopyObject().(client.Object))
+		all := *rules
+		*rules = lessen(all, verb, resource)
+		s.must(s.Patch(s.t.Context(), role, before))
+		back = append(back, func() {
+			before := client.MergeFrom(role.DeepCopyObject().(client.Object))
+			*rules = all
+			s.must(s.Patch(s.t.Context(), role, before))
+		})
+	}
+	for i := range wide.Items {
+		change(&wide.Items[i], &wide.Items[i].Rules)
+	}
+	for i := range narrow.Items {
+		if resource != "secrets" { // those are the credentials
+			change(&narrow.Items[i], &narrow.Items[i].Rules)
+		}
+	}
+	return func() {
+		for _, f := range back {
+			f()
+		}
+	}
+}
+
+// lessen leaves one verb on one resource out.
+func lessen(rules []rbacv1.PolicyRule, verb, resource string) []rbacv1.PolicyRule {
+	var left []rbacv1.PolicyRule
+	for _, rule := range rules {
+		for _, r := range rule.Resources {
+			one := *rule.DeepCopy()
+			one.Resources = []string{r}
+			if r == resource {
+				one.Verbs = slices.DeleteFunc(one.Verbs, func(v string) bool { return v == verb })
+			}
+			if len(one.Verbs) > 0 {
+				left = append(left, one)
+			}
+		}
+	}
+	return left
+}

@@ -35,6 +35,10 @@ chaos: ## Play the whole fault matrix against the operator's own process
 	$(call step,fault matrix)
 	@$(control_plane) go test ./test/chaos -count=1 -timeout 60m -args -everything
 
+.PHONY: e2e
+e2e: ## Install the IMAGE (built if not given) with Helm in a real cluster and live through a day there; KEEP=1 leaves it running
+	@hack/e2e.sh
+
 .PHONY: bench
 bench: ## Measure the operator under the load of N tenants
 	$(call step,benchmark)
@@ -59,7 +63,7 @@ generate: ## Write deep copies, CRDs, roles, generated documentation, and all of
 .PHONY: tidy
 tidy: ## Tidy the go.mod files
 	$(call step,tidy)
-	@for module in . hack/controlplane hack/helm hack/image hack/supply hack/tools; do (cd "$$module" && go mod tidy); done
+	@for module in . hack/controlplane hack/helm hack/image hack/node hack/runtime hack/supply hack/tools; do (cd "$$module" && go mod tidy); done
 
 .PHONY: fmt
 fmt: ## Format the Go code

@@ -1,6 +1,6 @@
 // Package cluster starts a Kubernetes control plane for tests, the demo and the benchmark: etcd and
 // kube-apiserver with the project's CRDs and, on request, the controller manager, whose garbage
-// collector deletes what a deleted owner leaves behind.
+// collector deletes what a deleted owner leaves behind. Nodes can join it; package node starts one.
 package cluster
 
 import (
@@ -35,6 +35,9 @@ type Options struct {
 	ControllerManager bool
 	// EtcdQuota is the size in bytes at which etcd refuses to grow. Zero leaves it at etcd's 2 GiB.
 	EtcdQuota int64
+	// Nodes opens the control plane to nodes, whose controllers then run as well. The CRDs are left to whoever installs
+	// the operator.
+	Nodes *Nodes
 	// AuditLog is where the API server writes a line of JSON for each request and the right that allowed it. Empty: it
 	// writes none.
 	AuditLog string
@@ -77,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.LogDir == "" {
 		o.LogDir = dir
 	}
-	c := &Cluster{dir: dir, env: environment(assets, root), processes: map[string]*Process{}}
+	c := &Cluster{dir: dir, env: environment(assets, root, o), processes: map[string]*Process{}}
 	if err := c.start(ctx, assets, o); err != nil {
 		if o.LogDir == dir {
 			c.dir = "" // the logs in it tell why
@@ -101,14 +104,8 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 	}
 	plane := &c.env.ControlPlane
 	plane.Etcd = &envtest.Etcd{Out: etcd, Err: etcd}
-	if o.EtcdQuota > 0 {
-		plane.Etcd.Configure().Set("quota-backend-bytes", strconv.FormatInt(o.EtcdQuota, 10))
-	}
 	plane.APIServer = &envtest.APIServer{Out: server, Err: server}
-	if o.EncryptionConfig != "" {
-		plane.APIServer.Configure().Set("encryption-provider-config", o.EncryptionConfig)
-	}
-	if err := c.audit(o.AuditLog); err != nil {
+	if err := c.configure(o); err != nil {
 		return err
 	}
 	if c.Config, err = c.env.Start(); err != nil {
@@ -123,7 +120,7 @@ func (c *Cluster) start(ctx context.Context, assets string, o Options) error {
 	if err != nil {
 		return err
 	}
-	return c.startControllerManager(ctx, filepath.Join(assets, controllerManagerName), manager)
+	return c.startControllerManager(ctx, filepath.Join(assets, controllerManagerName), manager, o.Nodes != nil)
 }
 
 // auditPolicy has a line for the answer to each request, or for the beginning of the answer if that lasts.
@@ -136,6 +133,24 @@ func (c *Cluster) audit(log string) error {
 	policy := filepath.Join(c.dir, "audit-policy.json")
 	c.env.ControlPlane.APIServer.Configure().Set("audit-policy-file", policy).Set("audit-log-path", log)
 	return os.WriteFile(policy, []byte(auditPolicy), 0o600)
+}
+
+// configure sets what the options ask for.
+func (c *Cluster) configure(o Options) error {
+	plane := &c.env.ControlPlane
+	if o.EtcdQuota > 0 {
+		plane.Etcd.Configure().Set("quota-backend-bytes", strconv.FormatInt(o.EtcdQuota, 10))
+	}
+	if o.EncryptionConfig != "" {
+		plane.APIServer.Configure().Set("encryption-provider-config", o.EncryptionConfig)
+	}
+	if err := c.audit(o.AuditLog); err != nil {
+		return err
+	}
+	if o.Nodes == nil {
+		return nil
+	}
+	return o.Nodes.open(plane.APIServer, c.dir)
 }
 
 // Stop ends all processes and removes their data.
@@ -175,11 +190,15 @@ func (c *Cluster) log(dir, name string) (*os.File, error) {
 	return file, err
 }
 
-func environment(assets, root string) *envtest.Environment {
+func environment(assets, root string, o Options) *envtest.Environment {
 	existing := false // whatever the environment says: tests never touch somebody's cluster
+	var definitions []string
+	if o.Nodes == nil {
+		definitions = []string{filepath.Join(root, "config", "crd", "bases")}
+	}
 	return &envtest.Environment{
 		BinaryAssetsDirectory:    assets,
-		CRDDirectoryPaths:        []string{filepath.Join(root, "config", "crd", "bases")},
+		CRDDirectoryPaths:        definitions,
 		ErrorIfCRDPathMissing:    true,
 		UseExistingCluster:       &existing,
 		ControlPlaneStartTimeout: patience,

@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
 const controllerManagerName = "kube-controller-manager"
@@ -35,8 +34,8 @@ func (m *controllerManager) stop() error {
 	return nil
 }
 
-func (c *Cluster) startControllerManager(ctx context.Context, path string, log *os.File) error {
-	flags, err := c.controllerManagerFlags()
+func (c *Cluster) startControllerManager(ctx context.Context, path string, log *os.File, nodes bool) error {
+	flags, err := c.controllerManagerFlags(nodes)
 	if err != nil {
 		return err
 	}
@@ -56,18 +55,19 @@ func (c *Cluster) startControllerManager(ctx context.Context, path string, log *
 
 // controllerManagerFlags writes the files that the controller manager needs and names them. Each of its
 // controllers acts under its own service account, with the rights that it has in a real cluster.
-func (c *Cluster) controllerManagerFlags() ([]string, error) {
-	user, err := c.env.AddUser(envtest.User{Name: "system:kube-controller-manager"}, nil)
-	if err != nil {
-		return nil, err
-	}
-	kubeconfig, err := user.KubeConfig()
+func (c *Cluster) controllerManagerFlags(nodes bool) ([]string, error) {
+	kubeconfig, err := c.Kubeconfig("system:kube-controller-manager")
 	if err != nil {
 		return nil, err
 	}
 	server := c.env.ControlPlane.APIServer
 	access, authority := filepath.Join(c.dir, "controller-manager.kubeconfig"), filepath.Join(c.dir, "ca.crt")
 	err = errors.Join(os.WriteFile(access, kubeconfig, 0o600), os.WriteFile(authority, server.CA, 0o600))
+	controllers := "garbage-collector-controller,namespace-controller,serviceaccount-controller," +
+		"serviceaccount-token-controller,root-ca-certificate-publisher-controller"
+	if nodes {
+		controllers = "*"
+	}
 	return []string{
 		"--kubeconfig=" + access,
 		"--root-ca-file=" + authority,
@@ -75,8 +75,7 @@ func (c *Cluster) controllerManagerFlags() ([]string, error) {
 		"--use-service-account-credentials=true",
 		"--leader-elect=false",
 		"--secure-port=0",
-		"--controllers=garbage-collector-controller,namespace-controller,serviceaccount-controller," +
-			"serviceaccount-token-controller,root-ca-certificate-publisher-controller",
+		"--controllers=" + controllers,
 	}, err
 }
 

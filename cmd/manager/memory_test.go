@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -188,28 +186,4 @@ func TestInvariant2_MemoryKeepsNoTokens(t *testing.T) {
 		t.Logf("%d KiB of live heap hold %d of %d tokens", len(memory)>>10, left, len(c.tokens))
 		return left <= inBuffers
 	})
-	// Go does not clear what it frees. This is no promise, only a figure.
-	t.Logf("with what is free, memory holds %d of them", c.held(p.memory()))
-}
-
-// memory is what a core dump would have: all that the process may write to.
-func (p *process) memory() []byte {
-	p.s.t.Helper()
-	folder := fmt.Sprintf("/proc/%d/", p.command.Process.Pid)
-	maps, err := os.ReadFile(folder + "maps")
-	p.s.must(err)
-	file, err := os.Open(folder + "mem")
-	p.s.must(err)
-	defer func() { _ = file.Close() }()
-	var all bytes.Buffer
-	for line := range strings.Lines(string(maps)) {
-		var from, to int64
-		var rights string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err != nil || !strings.HasPrefix(rights, "rw") {
-			continue
-		}
-		// What was reserved and never used, and the kernel's own pages, cannot be read.
-		_, _ = io.Copy(&all, io.NewSectionReader(file, from, to-from))
-	}
-	return all.Bytes()
 }

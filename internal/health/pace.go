@@ -16,9 +16,9 @@ type pace struct {
 
 const (
 	// burstShare is the part of the limit that may come at once. Tokens end on whole seconds, so
-	// renewals come in bursts, and each that has to wait costs a second pass. With a larger share
-	// the count of the last second would keep a tenth of the limit unused.
-	burstShare = 0.8
+	// renewals come in bursts, and each that has to wait costs a second pass. It is half, because
+	// a turn may take two requests: the first of a tenant, and those in which a credential is refused.
+	burstShare = 0.5
 	// slowestRate is where halving ends.
 	slowestRate = 1
 	// quickRecovery and slowRecovery are the seconds from nothing to the full rate: after an

@@ -23,7 +23,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -34,6 +33,7 @@ import (
 	"github.com/defender-tenant/operator/internal/federation"
 	"github.com/defender-tenant/operator/internal/health"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/scrape"
 	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 	"github.com/defender-tenant/operator/internal/vault"
@@ -175,7 +175,7 @@ func metricsOptions(address string) server.Options {
 			return server.Options{BindAddress: address}
 		}
 	}
-	return server.Options{BindAddress: address, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization}
+	return server.Options{BindAddress: address, SecureServing: true, FilterProvider: scrape.Filter(time.Now)}
 }
 
 // controllerOptions bound the wait after a failed write. The default doubles up to 17

@@ -31,9 +31,13 @@ demo: ## Show the operator at work on a control plane of its own; KEEP=1 leaves 
 	@$(control_plane) go run ./hack/demo $(if $(KEEP),--keep)
 
 .PHONY: chaos
-chaos: ## Play the whole fault matrix against the operator's own process
+chaos: ## Play the whole fault matrix, take each right away, and try 10,000 cases of the guard
 	$(call step,fault matrix)
 	@$(control_plane) go test ./test/chaos -count=1 -timeout 60m -args -everything
+	$(call step,rights)
+	@$(control_plane) go test ./test/rights -count=1 -timeout 60m -args -everything
+	$(call step,guard)
+	@$(control_plane) go test ./test/guard -count=1 -timeout 60m
 
 .PHONY: e2e
 e2e: ## Install the IMAGE (built if not given) with Helm in a real cluster and live through a day there; KEEP=1 leaves it running

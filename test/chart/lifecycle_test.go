@@ -253,7 +253,7 @@ func (w *world) purge(t *testing.T) {
 		return err
 	}
 
-	if err := empty(); err == nil || !strings.Contains(err.Error(), `cannot patch resource "deployments/scale"`) {
+	if err := empty(); err == nil || !strings.Contains(err.Error(), `cannot get resource "deployments/scale"`) {
 		t.Errorf("without the hook's role: %v", err)
 	}
 	w.do(bound, "apply", "-f", "-")

@@ -9,8 +9,6 @@ import (
 	"os"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,7 +48,8 @@ func parseFarewell(args []string, flags *flag.FlagSet) (farewell, error) {
 	return f, nil
 }
 
-// emptySecrets stops the operator if it is told to, takes its lease, so that none starts meanwhile, and empties.
+// emptySecrets stops the operator if it is told to, takes its lease, so that none starts meanwhile, and empties. What
+// can be known to fail fails before.
 func emptySecrets(ctx context.Context, f farewell) error {
 	config, err := restConfig(f.kubeconfig)
 	if err != nil {
@@ -66,23 +65,13 @@ func emptySecrets(ctx context.Context, f farewell) error {
 		return fmt.Errorf("connect to the API server: %w", err)
 	}
 	log := ctrl.Log.WithName(emptySecretsCommand)
-	if f.scaleDown != "" {
-		if err := scaleToZero(ctx, c, types.NamespacedName{Namespace: f.ownNamespace, Name: f.scaleDown}); err != nil {
-			return err
-		}
-		log.Info("Scaled the operator to zero", "deployment", f.scaleDown)
+	secrets := &purge.Purge{Client: c, Log: log}
+	if err := secrets.Check(ctx); err != nil {
+		return err // as long as nothing has been stopped
 	}
-	return underLease(ctx, config, f, func(ctx context.Context) error {
-		return (&purge.Purge{Client: c, Log: log}).Run(ctx)
-	})
-}
-
-// scaleToZero stops the operator. One that is gone already has stopped.
-func scaleToZero(ctx context.Context, c client.Client, name types.NamespacedName) error {
-	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}}
-	err := c.SubResource("scale").Patch(ctx, deployment, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":0}}`)))
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("scale Deployment %s to zero: %w", name, err)
+	empty := func() error { return underLease(ctx, config, f, secrets.Run) }
+	if f.scaleDown == "" {
+		return empty()
 	}
-	return nil
+	return scaledDown(ctx, &scale{client: c, log: log, deployment: types.NamespacedName{Namespace: f.ownNamespace, Name: f.scaleDown}}, empty)
 }

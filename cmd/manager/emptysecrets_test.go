@@ -45,10 +45,10 @@ func TestParseFarewell_Refuses(t *testing.T) {
 func TestEmptySecrets(t *testing.T) {
 	s := newStage(t)
 	s.entra.SetLifetime("", time.Hour) // nothing ends in the middle of this
-	labels := map[string]string{"app": "operator"}
+	labels, replicas := map[string]string{"app": "operator"}, int32(2)
 	s.create(&appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "operators", Name: "defender-tenant-operator"},
-		Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
+		Spec: appsv1.DeploymentSpec{Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "manager", Image: "none"}}},
 		}},
 	})
@@ -56,10 +56,14 @@ func TestEmptySecrets(t *testing.T) {
 	served := func() bool { return s.holdsToken("soc") && s.holdsToken("noc") }
 	operator.eventually("both namespaces are served", served)
 
-	out, code := s.farewell(s.kubeconfig, "--wait=5s")
+	// What runs is no Pod of the Deployment.
+	out, code := s.farewell(s.kubeconfig, "--scale-down=defender-tenant-operator", "--wait=5s")
 	if code != 1 || !strings.Contains(out, "an operator still runs and would fill the Secrets again: ") ||
 		!strings.Contains(out, "kubectl scale -n operators deployment/defender-tenant-operator --replicas=0") {
 		t.Errorf("beside a running operator: exit code %d\n%s", code, out)
+	}
+	if got := s.replicas(); got != 2 || !strings.Contains(out, `"Scaled the operator to zero"`) {
+		t.Errorf("after it failed the operator has %d replicas, want its 2 back\n%s", got, out)
 	}
 	if !served() {
 		t.Fatal("tokens were taken beside a running operator")
@@ -95,13 +99,33 @@ func (s *stage) narrowFarewell(t *testing.T) {
 	s.create(&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "lease", Namespace: "operators"}, Subjects: user, RoleRef: ref("lease")})
 	s.create(&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "secrets", Namespace: "soc"}, Subjects: user, RoleRef: ref("secrets")})
 
-	out, code := s.farewell(s.kubeconfigOf("narrow"))
-	if code != 1 || !strings.Contains(out, "manager: no right to list Secrets in namespaces noc, whose tokens stay until they expire.") {
+	// Without the right to scale: it does not come to that.
+	out, code := s.farewell(s.kubeconfigOf("narrow"), "--scale-down=defender-tenant-operator")
+	if code != 1 || !strings.Contains(out, "manager: no right to list Secrets in namespaces noc, whose DefenderTenants hold tokens.") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	if got := s.replicas(); got != 2 || !s.holdsToken("soc") {
+		t.Errorf("known to fail, it left %d replicas, and a token in soc: %t", got, s.holdsToken("soc"))
+	}
+
+	var tenant v1alpha1.DefenderTenant // as if the operator had never been let in there
+	s.must(s.Get(t.Context(), types.NamespacedName{Namespace: "noc", Name: "contoso"}, &tenant))
+	tenant.Status.SecretNames = nil
+	s.must(s.Status().Update(t.Context(), &tenant))
+	out, code = s.farewell(s.kubeconfigOf("narrow"))
+	if code != 0 || !strings.Contains(out, `Left them alone","namespaces":["noc"]`) {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	if s.holdsToken("soc") {
 		t.Error("the namespace that it may write was left alone")
 	}
+}
+
+func (s *stage) replicas() int32 {
+	s.t.Helper()
+	var deployment appsv1.Deployment
+	s.must(s.Get(s.t.Context(), types.NamespacedName{Namespace: "operators", Name: "defender-tenant-operator"}, &deployment))
+	return *deployment.Spec.Replicas
 }
 
 func (s *stage) wideFarewell(t *testing.T) {
@@ -124,10 +148,8 @@ func (s *stage) wideFarewell(t *testing.T) {
 	if code != 0 || !strings.Contains(out, `"emptied":1,"deleted":1,"emptyBefore":1,"notOurs":1,"failed":0`) {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
-	var deployment appsv1.Deployment
-	s.must(s.Get(t.Context(), types.NamespacedName{Namespace: "operators", Name: "defender-tenant-operator"}, &deployment))
-	if deployment.Spec.Replicas == nil || *deployment.Spec.Replicas != 0 {
-		t.Errorf("the operator has %v replicas, want 0", deployment.Spec.Replicas)
+	if got := s.replicas(); got != 0 {
+		t.Errorf("the operator has %d replicas, want 0", got)
 	}
 	for _, namespace := range []string{"soc", "noc"} {
 		secret := s.secret(namespace)

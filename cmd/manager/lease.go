@@ -13,7 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// leaseName is the lease of the replica that works.
+// leaseName is the lease of the replica that works, and of whoever empties the Secrets in its place.
 const leaseName = "defender-tenant-operator"
 
 // underLease does work while it holds the operator's lease: whoever holds it knows that no operator works, and none

@@ -142,7 +142,7 @@ func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
 		Metrics:                       metricsOptions(o.metricsAddress),
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "defender-tenant-operator",
+		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.ownNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		LeaseDuration:                 &lease,

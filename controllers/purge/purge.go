@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -37,14 +35,18 @@ type Purge struct {
 	problems                                 []error // the first of them
 }
 
+// Check tells whether Run would reach every token. It changes nothing.
+func (p *Purge) Check(ctx context.Context) error {
+	r, err := p.lookAround(ctx)
+	if err != nil {
+		return fmt.Errorf("look for Secrets: %w", err)
+	}
+	return r.refusal()
+}
+
 // Run empties every Secret of ours that it may write, and fails if that was not all of them.
 func (p *Purge) Run(ctx context.Context) error {
-	err := p.emptyIn(ctx, "")
-	if apierrors.IsForbidden(err) {
-		p.Log.Info("May not list Secrets of the whole cluster, going through the namespaces that have DefenderTenants")
-		err = p.emptyEach(ctx)
-	}
-	if err != nil {
+	if err := p.emptyAll(ctx); err != nil {
 		p.fail(fmt.Errorf("go through all Secrets: %w", err))
 	}
 	p.Log.Info("Went through the Secrets",
@@ -55,49 +57,30 @@ func (p *Purge) Run(ctx context.Context) error {
 	return errors.Join(p.problems...)
 }
 
+func (p *Purge) emptyAll(ctx context.Context) error {
+	r, err := p.lookAround(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.refusal(); err != nil {
+		p.fail(err)
+	}
+	if len(r.unused) > 0 {
+		p.Log.Info("No right to list Secrets in namespaces whose DefenderTenants say that they hold none. Left them alone", "namespaces", r.unused)
+	}
+	for _, namespace := range r.open {
+		if err := p.emptyIn(ctx, namespace); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // fail keeps what people can read.
 func (p *Purge) fail(problem error) {
 	if p.failed++; p.failed <= told {
 		p.problems = append(p.problems, problem)
 	}
-}
-
-// emptyEach serves an operator that has rights in single namespaces only.
-func (p *Purge) emptyEach(ctx context.Context) error {
-	namespaces, err := p.customers(ctx)
-	if err != nil {
-		return err
-	}
-	var closed []string
-	for _, namespace := range namespaces {
-		err := p.emptyIn(ctx, namespace)
-		switch {
-		case apierrors.IsForbidden(err):
-			closed = append(closed, namespace)
-		case err != nil:
-			return err
-		}
-	}
-	if len(closed) > 0 {
-		p.fail(fmt.Errorf("no right to list Secrets in namespaces %s, whose tokens stay until they expire. "+
-			"Bind the ClusterRole defender-tenant-operator-secrets there, or delete them yourself: "+
-			"kubectl delete secrets -n NAMESPACE --field-selector type=%s", strings.Join(closed, ", "), v1alpha1.SecretType))
-	}
-	return nil
-}
-
-// customers are the namespaces that have DefenderTenants.
-func (p *Purge) customers(ctx context.Context) ([]string, error) {
-	var tenants v1alpha1.DefenderTenantList
-	if err := p.Client.List(ctx, &tenants); err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, t := range tenants.Items {
-		names = append(names, t.Namespace)
-	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
 }
 
 // emptyIn goes through the Secrets of a namespace, or of all of them if it has no name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,12 +54,15 @@ func newServer(pages ...[]string) *server {
 func (s *server) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	var o client.ListOptions
 	o.ApplyOptions(opts)
+	into, full := list.(*corev1.SecretList)
+	if !full { // whether it may, before
+		return nil
+	}
 	s.lists++
 	if err := s.onList(s.lists); err != nil {
 		return err
 	}
 	at := len(o.Continue)
-	into := list.(*corev1.SecretList)
 	for _, secret := range s.pages[at] {
 		into.Items = append(into.Items, *secret.DeepCopy())
 	}
@@ -197,5 +201,70 @@ func TestPurge_TellsWhatPeopleCanRead(t *testing.T) {
 	err := (&Purge{Client: s, Log: logr.Discard()}).Run(t.Context())
 	if err == nil || strings.Count(err.Error(), "\n") != 20 || !strings.HasSuffix(err.Error(), "\nand 30 more") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// hardened is an API server that lets Secrets be listed in single namespaces only.
+type hardened struct {
+	server
+	tenants []v1alpha1.DefenderTenant
+	open    []string
+	listed  []string // where Secrets were
+}
+
+func (h *hardened) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	var o client.ListOptions
+	o.ApplyOptions(opts)
+	if into, ok := list.(*v1alpha1.DefenderTenantList); ok {
+		into.Items = h.tenants
+		return nil
+	}
+	if !slices.Contains(h.open, o.Namespace) {
+		return apierrors.NewForbidden(secrets, "", errors.New("no right"))
+	}
+	if _, full := list.(*corev1.SecretList); full {
+		h.listed = append(h.listed, o.Namespace)
+	}
+	return h.server.List(ctx, list, opts...)
+}
+
+func tenantIn(namespace, name string, holds ...string) v1alpha1.DefenderTenant {
+	return v1alpha1.DefenderTenant{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Status: v1alpha1.DefenderTenantStatus{SecretNames: holds},
+	}
+}
+
+// TestPurge_ClosedNamespaces: only one with tokens in it is worth stopping for.
+func TestPurge_ClosedNamespaces(t *testing.T) {
+	const refused = "no right to list Secrets in namespaces lost, taken, whose DefenderTenants hold tokens. " +
+		"Bind the ClusterRole defender-tenant-operator-secrets there, or delete the DefenderTenants there, and their Secrets go with them"
+	never := tenantIn("never", "contoso")
+	for name, row := range map[string]struct {
+		tenants []v1alpha1.DefenderTenant
+		want    string
+	}{
+		"never let in": {tenants: []v1alpha1.DefenderTenant{tenantIn("soc", "contoso", "a"), never}},
+		"shut out since": {
+			tenants: []v1alpha1.DefenderTenant{
+				tenantIn("taken", "contoso", "a"), tenantIn("soc", "contoso", "a"), never,
+				tenantIn("lost", "contoso", "a"), tenantIn("lost", "fabrikam"), // the last one does not speak for all
+			},
+			want: refused,
+		},
+	} {
+		h := &hardened{server: *newServer([]string{"a"}), tenants: row.tenants, open: []string{"soc"}}
+		check := (&Purge{Client: h, Log: logr.Discard()}).Check(t.Context())
+		if len(h.listed) > 0 || len(h.updates) > 0 {
+			t.Errorf("%s: the check read Secrets in %q and wrote %v", name, h.listed, h.updates)
+		}
+		run := (&Purge{Client: h, Log: logr.Discard()}).Run(t.Context())
+		for step, err := range map[string]error{"check": check, "run": run} {
+			if got := fmt.Sprint(err); err == nil && row.want != "" || err != nil && got != row.want {
+				t.Errorf("%s, %s: %v, want %q", name, step, err, row.want)
+			}
+		}
+		if left := h.tokens(); len(left) > 0 || !slices.Equal(h.listed, []string{"soc"}) {
+			t.Errorf("%s: went through %q, tokens are left in %q", name, h.listed, left)
+		}
 	}
 }

@@ -49,6 +49,7 @@ networkPolicy:
   dnsTo: [{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]
   apiServerCIDRs: [192.0.2.7/32, "2001:db8::/64"]
   proxyCIDRs: [192.0.2.8/32]
+  entraCIDRs: [192.0.2.16/28]
 metrics: {readers: [{namespace: monitoring, name: prometheus}]}
 `
 
@@ -253,7 +254,7 @@ func (w *world) purge(t *testing.T) {
 		return err
 	}
 
-	if err := empty(); err == nil || !strings.Contains(err.Error(), `cannot patch resource "deployments/scale"`) {
+	if err := empty(); err == nil || !strings.Contains(err.Error(), `cannot get resource "deployments/scale"`) {
 		t.Errorf("without the hook's role: %v", err)
 	}
 	w.do(bound, "apply", "-f", "-")

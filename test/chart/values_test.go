@@ -55,7 +55,53 @@ func TestRefuses(t *testing.T) {
 		"networkPolicy: {proxyCIDRs: [192.0.2.7/32]}": `networkPolicy.proxyCIDRs is set without a proxy. Set proxy.https or proxy.secret.name, ` +
 			`or use networkPolicy.entraCIDRs.`,
 		"{proxy: {https: 'http://p:3128'}, networkPolicy: {entraCIDRs: [192.0.2.7/32]}}": `networkPolicy.entraCIDRs is set beside a proxy, ` +
-			`which is what the operator would reach in their place. Use networkPolicy.proxyCIDRs.`,
+			`which is what the operator would reach in their place. Use networkPolicy.proxyCIDRs, or say in proxy.noProxy what is reached directly.`,
+		"{proxy: {https: 'http://p:3128', noProxy: .vault.azure.net}, networkPolicy: {apiServerCIDRs: [192.0.2.7/32], proxyCIDRs: [192.0.2.8/32]}}": `networkPolicy.proxyCIDRs is set ` +
+			`beside proxy.noProxy: what is reached directly would keep port 443 open to any address. Set networkPolicy.entraCIDRs to the addresses of the hosts in ` +
+			`proxy.noProxy, or leave proxy.noProxy empty.`,
+		"networkPolicy: {entraCIDRs: [192.0.2.0/24]}": `networkPolicy.entraCIDRs is set without networkPolicy.apiServerCIDRs, and closes nothing: ` +
+			`for the API server ports 443 and 6443 stay open to any address. Set both, or neither.`,
+		"{proxy: {https: 'http://p:3128'}, networkPolicy: {proxyCIDRs: [192.0.2.8/32]}}": `networkPolicy.proxyCIDRs is set without networkPolicy.apiServerCIDRs, ` +
+			`and closes nothing: for the API server ports 443 and 6443 stay open to any address. Set both, or neither.`,
+		"log: {level: loud}": `log.level is "loud": the operator would not start. Write debug, info, error, panic, or a number from 1 to 99.`,
+		"log: {level: 0}":    `log.level is "0": the operator would not start. Write debug, info, error, panic, or a number from 1 to 99.`,
+		"minTokenLifetime: 0s": `minTokenLifetime is "0s": it must be above zero, and at most 25h, which no token exceeds. ` +
+			`Correct it, or leave it empty for 5m.`,
+		"minTokenLifetime: 25h1s": `minTokenLifetime is "25h1s": it must be above zero, and at most 25h, which no token exceeds. ` +
+			`Correct it, or leave it empty for 5m.`,
+		"minTokenLifetime: 99999999999h": `minTokenLifetime is "99999999999h": it must be above zero, and at most 25h, which no token exceeds. ` +
+			`Correct it, or leave it empty for 5m.`,
+		"authorityURL: https://a b": `authorityURL is "https://a b": credentials are sent there, so it must be https://host[:port], ` +
+			`without a path. Correct it, or leave it empty.`,
+		"authorityURL: https://login.example:abc": `authorityURL is "https://login.example:abc": credentials are sent there, so it must be https://host[:port], ` +
+			`without a path. Correct it, or leave it empty.`,
+		"vaultURL: https://vault.example:65536": `vaultURL is "https://vault.example:65536": credentials are sent there, so it must be https://host[:port], ` +
+			`without a path. Correct it, or leave it empty.`,
+		"proxy: {https: 'http://p:abc'}": `proxy.https is "http://p:abc": it must be http://host:port or https://host:port.`,
+		"networkPolicy: {apiServerCIDRs: [999.1.1.1/99]}": `networkPolicy.apiServerCIDRs holds "999.1.1.1/99", which is no CIDR: ` +
+			`a NetworkPolicy knows addresses, not host names. Write 192.0.2.0/24, or 192.0.2.7/32 for one address.`,
+		"networkPolicy: {apiServerCIDRs: [192.0.2.7/33]}":          `networkPolicy.apiServerCIDRs holds "192.0.2.7/33", which is no CIDR: `,
+		"networkPolicy: {apiServerCIDRs: ['2001:db8::/129']}":      `networkPolicy.apiServerCIDRs holds "2001:db8::/129", which is no CIDR: `,
+		"networkPolicy: {apiServerCIDRs: ['2001:db8:1/64']}":       `networkPolicy.apiServerCIDRs holds "2001:db8:1/64", which is no CIDR: `,
+		"networkPolicy: {apiServerCIDRs: ['2001::db8::/64']}":      `networkPolicy.apiServerCIDRs holds "2001::db8::/64", which is no CIDR: `,
+		"networkPolicy: {apiServerCIDRs: ['1:2:3:4::5:6:7:8/64']}": `networkPolicy.apiServerCIDRs holds "1:2:3:4::5:6:7:8/64", which is no CIDR: `,
+		"podLabels: {app.kubernetes.io/name: x}":                   `podLabels holds "app.kubernetes.io/name", which the chart sets itself. Leave it out.`,
+		"{workloadIdentity: {use: true}, podLabels: {azure.workload.identity/use: 'true'}}": `podLabels holds "azure.workload.identity/use", ` +
+			`which the chart sets itself. Leave it out.`,
+		"podAnnotations: {kubectl.kubernetes.io/default-container: x}": `podAnnotations holds "kubectl.kubernetes.io/default-container", ` +
+			`which the chart sets itself. Leave it out.`,
+		"metrics: {serviceMonitor: {labels: {helm.sh/chart: x}}}": `metrics.serviceMonitor.labels holds "helm.sh/chart", which the chart sets itself. Leave it out.`,
+		"proxy: null":                         `- at '': missing property 'proxy'`,
+		"proxy: {secret: null}":               `- at '/proxy': missing property 'secret'`,
+		"concurrency: 1000000":                `- at '/concurrency': maximum: got 1×10⁰⁶, want 10,000`,
+		"purge: {timeoutSeconds: 1000000}":    `- at '/purge/timeoutSeconds': maximum: got 1×10⁰⁶, want 86,400`,
+		"namespaces: [Foo_Bar]":               `- at '/namespaces/0': 'Foo_Bar' does not match pattern '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'`,
+		"resources: {limits: {memory: lots}}": `- at '/resources/limits/memory': 'lots' does not match pattern`,
+		"image: {repository: Foo Bar}":        `- at '/image/repository': 'Foo Bar' does not match pattern`,
+		"image: {tag: a b}":                   `- at '/image/tag': 'a b' does not match pattern`,
+		"caBundle: {key: ../../x}":            `- at '/caBundle/key': '../../x' does not match pattern`,
+		"caBundle: {key: ..}":                 `- at '/caBundle/key': '..' does not match pattern`,
+
 		"replicaCount: 2":                 `- at '': additional properties 'replicaCount' not allowed`,
 		"image: {name: x}":                `- at '/image': additional properties 'name' not allowed`,
 		"networkPolicy: {allow: []}":      `- at '/networkPolicy': additional properties 'allow' not allowed`,
@@ -97,6 +143,19 @@ func TestAccepts(t *testing.T) {
 			{deployment, container + ".args.4", `"--authority-url=https://localhost:8443/"`},
 			{network, "spec.egress.2.ports", `[{"port":443,"protocol":"TCP"},{"port":8443,"protocol":"TCP"}]`},
 		},
+		"vaultURL: 'https://[2001:db8::1]:8443'": {{network, "spec.egress.2.ports", `[{"port":443,"protocol":"TCP"},{"port":8443,"protocol":"TCP"}]`}},
+		"vaultURL: 'https://[2001:db8::1]'":      {{network, "spec.egress.2.ports", `[{"port":443,"protocol":"TCP"}]`}},
+		"proxy: {https: http://proxy.example}":   {{network, "spec.egress.2.ports", `[{"port":80,"protocol":"TCP"}]`}, {network, "spec.egress.3", ""}},
+		"{concurrency: 10000, minTokenLifetime: 25h, log: {level: 6}}": {
+			{deployment, container + ".args.3", `"--concurrency=10000"`},
+			{deployment, container + ".args.4", `"--min-token-lifetime=25h"`},
+			{deployment, container + ".args.5", `"--zap-log-level=6"`},
+		},
+		"purge: {timeoutSeconds: 86400}":               {{"Job defender-system/defender-tenant-operator-purge", "spec.activeDeadlineSeconds", "86400"}},
+		"resources: {limits: {memory: 1.5Gi, cpu: 2}}": {{deployment, container + ".resources.limits", `{"cpu":2,"memory":"1.5Gi"}`}},
+		"image: {repository: 'here.example:5000/team/defender_operator'}": {
+			{deployment, container + ".image", `"here.example:5000/team/defender_operator:0.1.0"`},
+		},
 		"{namespaces: [soc, noc], minTokenLifetime: 1m30s, log: {level: debug, encoder: console}}": {
 			{deployment, container + ".args", `["--leader-elect","--metrics-bind-address=:8443","--token-requests-per-second=50","--concurrency=64",` +
 				`"--namespaces=soc,noc","--min-token-lifetime=1m30s","--zap-log-level=debug","--zap-encoder=console"]`},
@@ -109,17 +168,18 @@ func TestAccepts(t *testing.T) {
 			{deployment, pod + ".volumes.1", `{"configMap":{"name":"roots"},"name":"ca-bundle"}`},
 		},
 		"caBundle: {secret: roots}": {{deployment, pod + ".volumes.1", `{"name":"ca-bundle","secret":{"secretName":"roots"}}`}},
-		"{proxy: {https: 'http://proxy.example:3128', noProxy: .example.com}, networkPolicy: {proxyCIDRs: [192.0.2.1/32], apiServerCIDRs: [2001:db8::/64]}}": {
+		"{proxy: {https: 'http://proxy.example:3128', noProxy: .example.com}, networkPolicy: {proxyCIDRs: [192.0.2.1/32], apiServerCIDRs: [2001:db8::/64], entraCIDRs: [192.0.2.16/28]}}": {
 			{deployment, container + ".env.1", `{"name":"HTTPS_PROXY","value":"http://proxy.example:3128"}`},
 			{deployment, container + ".env.2", `{"name":"NO_PROXY","value":"$(KUBERNETES_SERVICE_HOST),kubernetes.default.svc,.example.com"}`},
 			{network, "spec.egress.1.to", `[{"ipBlock":{"cidr":"2001:db8::/64"}}]`},
 			{network, "spec.egress.2", `{"ports":[{"port":3128,"protocol":"TCP"}],"to":[{"ipBlock":{"cidr":"192.0.2.1/32"}}]}`},
+			{network, "spec.egress.3", `{"ports":[{"port":443,"protocol":"TCP"}],"to":[{"ipBlock":{"cidr":"192.0.2.16/28"}}]}`},
 		},
 		"{proxy: {secret: {name: proxy}}, networkPolicy: {proxyPort: 8080}}": {
 			{deployment, container + ".env.1", `{"name":"HTTPS_PROXY","valueFrom":{"secretKeyRef":{"key":"HTTPS_PROXY","name":"proxy"}}}`},
 			{network, "spec.egress.2", `{"ports":[{"port":8080,"protocol":"TCP"}]}`},
 		},
-		"networkPolicy: {entraCIDRs: [192.0.2.0/24], metricsFrom: [{namespaceSelector: {}}], dnsTo: [{podSelector: {}}]}": {
+		"networkPolicy: {apiServerCIDRs: ['1:2:3:4:5:6:7:8/128', '::/0'], entraCIDRs: [192.0.2.0/24], metricsFrom: [{namespaceSelector: {}}], dnsTo: [{podSelector: {}}]}": {
 			{network, "spec.ingress.0.from", `[{"namespaceSelector":{}}]`},
 			{network, "spec.egress.0.to", `[{"podSelector":{}}]`},
 			{network, "spec.egress.2.to", `[{"ipBlock":{"cidr":"192.0.2.0/24"}}]`},

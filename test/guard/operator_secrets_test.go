@@ -107,7 +107,7 @@ func TestTheOperatorWritesNothingButTokenSecrets(t *testing.T) {
 				" without a DefenderTenant as its controller, or with one whose deletion it would block",
 			},
 			{
-				"blocks the deletion of its owner", func(s *corev1.Secret) { yes := true; s.OwnerReferences[0].BlockOwnerDeletion = &yes },
+				"blocks the deletion of its owner", blocking,
 				" without a DefenderTenant as its controller, or with one whose deletion it would block",
 			},
 			{"a second owner", func(s *corev1.Secret) {
@@ -145,6 +145,11 @@ func TestTheOperatorWritesNothingButTokenSecrets(t *testing.T) {
 				s.Labels = map[string]string{"app.kubernetes.io/managed-by": "defender-tenant-operator"}
 			}, ""},
 			{"drops a foreign key", func(s *corev1.Secret) { s.Data["extra"] = []byte("x") }, func(s *corev1.Secret) { delete(s.Data, "extra") }, ""},
+			{"emptied, although it blocks the deletion of its owner", blocking, func(s *corev1.Secret) { s.Data["token"] = nil }, ""},
+			{
+				"begins to block the deletion of its owner", nil, blocking,
+				" with owners besides its DefenderTenant, or change them",
+			},
 			{"keeps what others added", foreignMarks, func(s *corev1.Secret) { s.Data["token"] = []byte("another") }, ""},
 			{"takes a foreign annotation away", foreignMarks, func(s *corev1.Secret) { delete(s.Annotations, "example.com/note") }, ""},
 			{"changes a foreign annotation", foreignMarks, func(s *corev1.Secret) { s.Annotations["example.com/note"] = "other" }, " with annotations that are not its own"},
@@ -202,6 +207,11 @@ func TestTheOperatorWritesNothingButTokenSecrets(t *testing.T) {
 		must(t, admin.Update(t.Context(), secret))
 		must(t, admin.Delete(t.Context(), secret))
 	})
+}
+
+func blocking(s *corev1.Secret) {
+	yes := true
+	s.OwnerReferences[0].BlockOwnerDeletion = &yes
 }
 
 func foreignMarks(s *corev1.Secret) {

@@ -133,9 +133,11 @@ sbom: ## Write bills of materials of dist/image.tar, and fail if they leave out 
 	@go test ./test/image -count=1 -v -run Bill -args -archive "$$PWD/dist/image.tar"
 
 .PHONY: modules
-modules: ## Check the downloaded modules of all go.mod files against their checksums
+modules: ## Download the modules of all go.mod files and check them against their checksums
 	$(call step,modules)
-	@for module in $$(git ls-files '*go.mod'); do (cd "$$(dirname "$$module")" && echo "$$module: $$(go mod verify)"); done
+	@for module in $$(git ls-files '*go.mod'); do \
+		(cd "$$(dirname "$$module")" && go mod download && verdict=$$(go mod verify) && echo "$$module: $$verdict"); \
+	done
 
 .PHONY: vulnerabilities
 vulnerabilities: ## Look for known vulnerabilities that the code can reach; GOVULNDB names another database

@@ -3,7 +3,7 @@
 # the image's digest.
 #
 # BUILDKIT_HOST names a BuildKit to use, such as docker-container://NAME; without it one is started for
-# the time of the build, which needs Linux, root and runc. FRESH=1 gives that one an empty cache.
+# the time of the build, which needs Linux, root and runc. FRESH=1 takes nothing from a cache.
 # PLATFORMS is a list such as linux/amd64,linux/arm64. BASES is "real", "stand-in" (stand-in.sh) or the
 # bases.txt of an earlier build, to repeat that one; without it stand-ins are taken, with a warning, where
 # the registries do not answer.
@@ -101,6 +101,10 @@ for name in GOPROXY GOSUMDB GOPRIVATE GONOPROXY GONOSUMDB GOINSECURE; do
 done >"$scratch/goenv"
 
 options=()
+if [[ -n ${FRESH:-} ]]; then
+	# A BuildKit that lives longer than the build remembers the one before: its steps, and what is in its cache mounts.
+	options+=(--no-cache --opt "build-arg:BUILDKIT_CACHE_MOUNT_NS=$(basename "$scratch")")
+fi
 replace_bases
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 "$programs/buildctl" build \

@@ -3,11 +3,14 @@ package chart_test
 import (
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 )
 
 // TestKustomizeAndHelmRenderTheSame compares object by object and field by field. Whatever differs on purpose
@@ -47,6 +50,41 @@ func TestKustomizeAndHelmRenderTheSame(t *testing.T) {
 			t.Errorf("%s%s", name, difference)
 		}
 	}
+}
+
+// TestOneVersion: what a release has to change, it changes everywhere. docs/release.md names the files.
+func TestOneVersion(t *testing.T) {
+	want := chartVersion(t)
+	for file, pattern := range map[string]string{
+		chart + "/Chart.yaml":                     `(?m)^appVersion: (\S+)$`,
+		"../../config/manager/kustomization.yaml": `(?m)^  newTag: (\S+)$`,
+		"../../config/purge/kustomization.yaml":   `(?m)^  newTag: (\S+)$`,
+		"../../CHANGELOG.md":                      `(?m)^## \[(\d\S*)\] - `, // the newest that has a number
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := regexp.MustCompile(pattern).FindSubmatch(text); got == nil || string(got[1]) != want {
+			t.Errorf("%s has version %q, Chart.yaml has %s", file, got, want)
+		}
+	}
+}
+
+// chartVersion is what Chart.yaml says.
+func chartVersion(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(chart + "/Chart.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct {
+		Version string `json:"version"`
+	}
+	if err := yaml.Unmarshal(text, &said); err != nil || said.Version == "" {
+		t.Fatalf("Chart.yaml has no version: %v", err)
+	}
+	return said.Version
 }
 
 func kustomized(t *testing.T, folder string) string {

@@ -185,7 +185,7 @@ func (w *world) upgrade(t *testing.T) {
 	}
 	var deployment appsv1.Deployment
 	w.must(w.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: "defender-tenant-operator"}, &deployment))
-	if image := deployment.Spec.Template.Spec.Containers[0].Image; image != "ghcr.io/defender-tenant/operator:0.1.0" || *deployment.Spec.Replicas != 3 {
+	if image := deployment.Spec.Template.Spec.Containers[0].Image; image != "ghcr.io/defender-tenant/operator:"+chartVersion(t) || *deployment.Spec.Replicas != 3 {
 		t.Errorf("image %s, %d replicas", image, *deployment.Spec.Replicas)
 	}
 	if names := w.do("", "get", "pdb,configmap", "-n", namespace, "-o", "name", "--field-selector", "metadata.name!=kube-root-ca.crt"); names !=

@@ -16,7 +16,7 @@ import (
 // Bytes of an image for one platform, at most.
 const (
 	mostPulled   = 40_000_000 // compressed layers, as a node pulls them
-	mostUnpacked = 60_000_000 // files, as they lie on the node's disk
+	mostUnpacked = 40_000_000 // files, as they lie on the node's disk
 )
 
 func TestImage_IsConfiguredForALockedDownCluster(t *testing.T) {

@@ -64,7 +64,7 @@ func (w *world) uninstall() {
 	})
 	left := []string{}
 	for name, object := range w.takeInventory() {
-		if _, before := w.before[name]; !before && object.GetNamespace() != team && !passing(name, object.GetNamespace()) {
+		if _, before := w.before[name]; !before && !passing(name, object.GetNamespace()) {
 			left = append(left, name)
 		}
 	}
@@ -74,6 +74,16 @@ func (w *world) uninstall() {
 	if !slices.Equal(left, want) {
 		w.t.Errorf("left is\n%s\nwant\n%s", strings.Join(left, "\n"), strings.Join(want, "\n"))
 	}
+	// Two before the upgrade, two after it, the one that was started after the kill, and the Job.
+	if all, purge := w.keptLogs(operator), w.keptLogs(operator+"-purge"); all != 6 || purge != 1 {
+		w.t.Errorf("%d logs of the operator can be searched, %d of them of the Job that empties Secrets; want 6 and 1", all, purge)
+	}
+	w.emptySecret()
+}
+
+// emptySecret proves that the customer's Secret is there, without a token.
+func (w *world) emptySecret() {
+	w.t.Helper()
 	secret, err := w.tokenSecret(w.t.Context())
 	w.must(err)
 	if state := string(secret.Data[v1alpha1.KeyState]); len(secret.Data[v1alpha1.KeyToken]) != 0 || state != "Suspended" {
@@ -92,12 +102,16 @@ func remains() []string {
 	}
 }
 
-// applied are the objects that people made, which are not the chart's to delete.
+// applied are the objects that people made, which are not the chart's to delete, with what hangs on them.
 func applied() []string {
 	return []string{
 		"defenderapps.defender.tenant-operator.dev//partner",
 		"defendergrants.defender.tenant-operator.dev//contoso",
 		"namespaces//soc",
+		"configmaps/soc/kube-root-ca.crt",
+		"defendertenants.defender.tenant-operator.dev/soc/contoso",
+		"secrets/soc/contoso-xdr",
+		"serviceaccounts/soc/default",
 		"secrets/defender-system/partner",
 	}
 }

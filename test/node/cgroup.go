@@ -48,7 +48,7 @@ func delegate(hierarchy string) error {
 		return nil
 	}
 	var wanted []string
-	for _, controller := range strings.Fields(string(given)) {
+	for controller := range strings.FieldsSeq(string(given)) {
 		if slices.Contains([]string{"cpu", "cpuset", "hugetlb", "memory", "pids"}, controller) {
 			wanted = append(wanted, "+"+controller)
 		}

@@ -78,16 +78,21 @@ func (w *world) uninstall() {
 	if all, purge := w.keptLogs(operator), w.keptLogs(operator+"-purge"); all != 6 || purge != 1 {
 		w.t.Errorf("%d logs of the operator can be searched, %d of them of the Job that empties Secrets; want 6 and 1", all, purge)
 	}
-	w.emptySecret()
+	w.emptySecrets()
 }
 
-// emptySecret proves that the customer's Secret is there, without a token.
-func (w *world) emptySecret() {
+// emptySecrets proves that the customer's Secrets are there, without a token.
+func (w *world) emptySecrets() {
 	w.t.Helper()
-	secret, err := w.tokenSecret(w.t.Context())
-	w.must(err)
-	if state := string(secret.Data[v1alpha1.KeyState]); len(secret.Data[v1alpha1.KeyToken]) != 0 || state != "Suspended" {
-		w.t.Errorf("the Secret holds %d bytes of a token, its state is %s", len(secret.Data[v1alpha1.KeyToken]), state)
+	var list corev1.SecretList
+	w.must(w.List(w.t.Context(), &list, client.InNamespace(team), client.MatchingFields{"type": v1alpha1.SecretType}))
+	if len(list.Items) != 2 {
+		w.t.Errorf("there are %d Secrets for tokens, want 2", len(list.Items))
+	}
+	for _, secret := range list.Items {
+		if state := string(secret.Data[v1alpha1.KeyState]); len(secret.Data[v1alpha1.KeyToken]) != 0 || state != "Suspended" {
+			w.t.Errorf("Secret %s holds %d bytes of a token, its state is %s", secret.Name, len(secret.Data[v1alpha1.KeyToken]), state)
+		}
 	}
 }
 
@@ -110,6 +115,7 @@ func applied() []string {
 		"namespaces//soc",
 		"configmaps/soc/kube-root-ca.crt",
 		"defendertenants.defender.tenant-operator.dev/soc/contoso",
+		"secrets/soc/contoso-graph",
 		"secrets/soc/contoso-xdr",
 		"serviceaccounts/soc/default",
 		"secrets/defender-system/partner",

@@ -8,11 +8,11 @@ import (
 	"github.com/defender-tenant/operator/api/v1alpha1"
 )
 
-// harden installs the operator again, in the other profile. The customer of before is still there, with an empty Secret.
+// harden installs the operator again, in the other profile. The customer of before is still there, with empty Secrets.
 func (w *world) harden() {
 	w.helmInstall(nextTag, "profile=hardened")
 	w.awaitTenant(metav1.ConditionFalse, v1alpha1.ReasonNoSecretRight)
-	w.emptySecret()
+	w.emptySecrets()
 	w.kubectl("create", "rolebinding", "defender-tenant-operator-secrets", "--namespace", team,
 		"--clusterrole=defender-tenant-operator-secrets", "--serviceaccount=defender-system:defender-tenant-operator")
 	started := time.Now()

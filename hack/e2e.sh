@@ -9,10 +9,15 @@ say() { echo "==> $*" >&2; }
 
 # Before half an hour of building. The test itself looks for what the kernel has to have.
 if [[ $(uname -s) != Linux || $(id -u) != 0 ]]; then
-	say "a cluster with a node needs Linux and root: run it with sudo, or in a virtual machine"
+	say "a cluster with a node needs Linux and root: sudo env \"PATH=\$PATH\" make e2e, there or in a virtual machine"
+	exit 1
+fi
+if ! command -v go >/dev/null; then
+	say "there is no go in root's PATH, which is not that of your shell: sudo env \"PATH=\$PATH\" make e2e"
 	exit 1
 fi
 missing=()
+command -v gcc >/dev/null || command -v "${CC:-clang}" >/dev/null || missing+=(gcc libc6-dev)
 command -v nft >/dev/null || missing+=(nftables)
 command -v ip >/dev/null || missing+=(iproute2)
 command -v pkg-config >/dev/null || missing+=(pkg-config)
@@ -26,7 +31,8 @@ KUBEBUILDER_ASSETS=$(hack/controlplane/build.sh)
 node=$(hack/node/build.sh)
 runtime=$(hack/runtime/build.sh)
 helm=$(hack/helm/build.sh)
-export KUBEBUILDER_ASSETS
+REVISION=$(git describe --always --dirty)
+export KUBEBUILDER_ASSETS REVISION
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -64,7 +64,7 @@ func (w *world) uninstall() {
 	})
 	left := []string{}
 	for name, object := range w.takeInventory() {
-		if _, before := w.before[name]; !before && object.GetNamespace() != team && !passing(name, object.GetNamespace()) {
+		if _, before := w.before[name]; !before && !passing(name, object.GetNamespace()) {
 			left = append(left, name)
 		}
 	}
@@ -74,10 +74,25 @@ func (w *world) uninstall() {
 	if !slices.Equal(left, want) {
 		w.t.Errorf("left is\n%s\nwant\n%s", strings.Join(left, "\n"), strings.Join(want, "\n"))
 	}
-	secret, err := w.tokenSecret(w.t.Context())
-	w.must(err)
-	if state := string(secret.Data[v1alpha1.KeyState]); len(secret.Data[v1alpha1.KeyToken]) != 0 || state != "Suspended" {
-		w.t.Errorf("the Secret holds %d bytes of a token, its state is %s", len(secret.Data[v1alpha1.KeyToken]), state)
+	// Two before the upgrade, two after it, the one that was started after the kill, and the Job.
+	if all, purge := w.keptLogs(operator), w.keptLogs(operator+"-purge"); all != 6 || purge != 1 {
+		w.t.Errorf("%d logs of the operator can be searched, %d of them of the Job that empties Secrets; want 6 and 1", all, purge)
+	}
+	w.emptySecrets()
+}
+
+// emptySecrets proves that the customer's Secrets are there, without a token.
+func (w *world) emptySecrets() {
+	w.t.Helper()
+	var list corev1.SecretList
+	w.must(w.List(w.t.Context(), &list, client.InNamespace(team), client.MatchingFields{"type": v1alpha1.SecretType}))
+	if len(list.Items) != 2 {
+		w.t.Errorf("there are %d Secrets for tokens, want 2", len(list.Items))
+	}
+	for _, secret := range list.Items {
+		if state := string(secret.Data[v1alpha1.KeyState]); len(secret.Data[v1alpha1.KeyToken]) != 0 || state != "Suspended" {
+			w.t.Errorf("Secret %s holds %d bytes of a token, its state is %s", secret.Name, len(secret.Data[v1alpha1.KeyToken]), state)
+		}
 	}
 }
 
@@ -92,12 +107,17 @@ func remains() []string {
 	}
 }
 
-// applied are the objects that people made, which are not the chart's to delete.
+// applied are the objects that people made, which are not the chart's to delete, with what hangs on them.
 func applied() []string {
 	return []string{
 		"defenderapps.defender.tenant-operator.dev//partner",
 		"defendergrants.defender.tenant-operator.dev//contoso",
 		"namespaces//soc",
+		"configmaps/soc/kube-root-ca.crt",
+		"defendertenants.defender.tenant-operator.dev/soc/contoso",
+		"secrets/soc/contoso-graph",
+		"secrets/soc/contoso-xdr",
+		"serviceaccounts/soc/default",
 		"secrets/defender-system/partner",
 	}
 }

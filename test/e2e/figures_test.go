@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// revisionVariable holds what git says of the tree: here, in namespaces of another, git would not trust it.
+const revisionVariable = "REVISION"
+
 // figures are what a run has measured, for docs/e2e.md.
 type figures struct {
 	t    *testing.T
@@ -29,7 +32,7 @@ func (f *figures) show() {
 		host = "unknown"
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "\nMachine %s: %s, %d cores, kernel %s; %s\n\n| what | measured |\n|---|---|\n",
+	fmt.Fprintf(&out, "\nTree %s on machine %s: %s, %d cores, kernel %s; %s\n\n| what | measured |\n|---|---|\n", os.Getenv(revisionVariable),
 		host, processor(), runtime.NumCPU(), firstLine("/proc/sys/kernel/osrelease"), time.Now().UTC().Format(time.DateOnly))
 	for _, row := range f.rows {
 		fmt.Fprintf(&out, "| %s | %s |\n", row[0], row[1])

@@ -31,7 +31,7 @@ const (
 	nextTag  = "after"
 )
 
-// install does what the README says, with the image at hand and an Entra ID that is not the real one.
+// install does what the README says.
 func (w *world) install() {
 	ctx := w.t.Context()
 	archive := os.Getenv("IMAGE")
@@ -46,9 +46,7 @@ func (w *world) install() {
 	w.before = w.takeInventory()
 
 	w.installed = time.Now()
-	w.helm("install", operator, chart, "--namespace", operators, "--wait", "--timeout", "3m",
-		"--set", "image.repository="+image, "--set", "image.tag="+firstTag, "--set", "image.pullPolicy=Never",
-		"--set", "authorityURL="+w.entra.URL(), "--set", "caBundle.configMap=emulator", "--set", "minTokenLifetime=1m")
+	w.helmInstall(firstTag)
 	w.figures.took("helm install until both replicas are ready", time.Since(w.installed))
 
 	for _, pod := range w.operatorPods() {
@@ -61,6 +59,18 @@ func (w *world) install() {
 			w.t.Errorf("Pod %s was restarted: %+v", pod.Name, pod.Status.ContainerStatuses[0].LastTerminationState)
 		}
 	}
+}
+
+// helmInstall installs the chart with the image at hand and an Entra ID that is not the real one.
+func (w *world) helmInstall(tag string, values ...string) {
+	w.t.Helper()
+	args := []string{"install", operator, chart, "--namespace", operators, "--wait", "--timeout", "3m"}
+	for _, value := range append(values,
+		"image.repository="+image, "image.tag="+tag, "image.pullPolicy=Never",
+		"authorityURL="+w.entra.URL(), "caBundle.configMap=emulator", "minTokenLifetime=1m") {
+		args = append(args, "--set", value)
+	}
+	w.helm(args...)
 }
 
 // refusesCarelessPods proves that the operator's namespace enforces Pod Security.
@@ -100,11 +110,14 @@ func (w *world) readMetrics() {
 	request := &authenticationv1.TokenRequest{}
 	w.must(w.SubResource("token").Create(ctx, reader, request))
 	token := request.Status.Token
-	page := "https://" + w.operatorPods()[0].Status.PodIP + ":8443/metrics"
-	if status, _ := w.get(page, ""); status != http.StatusUnauthorized {
+	var pages []string
+	for _, pod := range w.operatorPods() {
+		pages = append(pages, "https://"+pod.Status.PodIP+":8443/metrics")
+	}
+	if status, _ := w.get(pages[0], ""); status != http.StatusUnauthorized {
 		w.t.Errorf("nobody gets %d, want 401", status)
 	}
-	if status, _ := w.get(page, token); status != http.StatusForbidden {
+	if status, _ := w.get(pages[0], token); status != http.StatusForbidden {
 		w.t.Errorf("somebody gets %d, want 403", status)
 	}
 	right := &rbacv1.ClusterRoleBinding{
@@ -113,14 +126,16 @@ func (w *world) readMetrics() {
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: reader.Namespace, Name: reader.Name}},
 	}
 	w.must(w.Create(ctx, right))
-	w.eventually("somebody with the right reads metrics", patience, func(context.Context) error {
-		status, body := w.get(page, token)
-		if status != http.StatusOK || !strings.Contains(body, "defender_tenant_") {
-			return fmt.Errorf("got %d and %d bytes", status, len(body))
-		}
-		w.kept["metrics"] = body
-		return nil
-	})
+	for _, page := range pages {
+		w.eventually("somebody with the right reads metrics", patience, func(context.Context) error {
+			status, body := w.get(page, token)
+			if status != http.StatusOK || !strings.Contains(body, "defender_tenant_") {
+				return fmt.Errorf("got %d and %d bytes", status, len(body))
+			}
+			w.kept["metrics"] += body
+			return nil
+		})
+	}
 	w.must(errors.Join(w.Delete(ctx, right), w.Delete(ctx, reader)))
 }
 

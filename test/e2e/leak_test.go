@@ -69,7 +69,7 @@ func (w *world) marks() []string {
 	return marks
 }
 
-// searchLeaks looks into every object, every log and the metrics.
+// searchLeaks looks into every object, every log since the beginning and the metrics as often as they were read.
 func (w *world) searchLeaks() {
 	w.searchLogs()
 	objects := w.takeInventory()
@@ -96,7 +96,7 @@ func (w *world) findsToken(secret *unstructured.Unstructured) {
 	}
 }
 
-// searchLogs looks into what all processes of the cluster wrote, those in Pods included.
+// searchLogs looks into what all processes of the cluster wrote, those in Pods included, also if these are gone.
 func (w *world) searchLogs() {
 	w.t.Helper()
 	w.must(filepath.WalkDir(w.node.Logs(), func(path string, entry fs.DirEntry, err error) error {
@@ -116,6 +116,18 @@ func (w *world) search(place string, text []byte) {
 			w.t.Errorf("%q is in %s, after %q", mark, place, text[max(0, at-100):at])
 		}
 	}
+}
+
+// keptLogs counts the logs with something in them of the operator's containers, by how their Pods' names begin.
+func (w *world) keptLogs(pods string) int {
+	w.t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.node.KeptLogs(), operators+"_"+pods+"*", "*", "*.log"))
+	w.must(err)
+	return len(slices.DeleteFunc(files, func(file string) bool {
+		info, err := os.Stat(file)
+		w.must(err)
+		return info.Size() == 0
+	}))
 }
 
 // operatorsLogs is what its running Pods wrote.

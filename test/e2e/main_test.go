@@ -40,9 +40,11 @@ func TestStories(t *testing.T) {
 		{"a workload mounts the Secret", (*world).startWorkload},
 		{"metrics are for those who may read them", (*world).readMetrics},
 		{"refreshes reach the workload through upgrade, restart and kill", (*world).refresh},
+		{"metrics can be read after the upgrade, too", (*world).readMetrics},
 		{"nothing but our Secrets shows a token", (*world).searchLeaks},
 		{"a deleted namespace takes its Secrets along", (*world).deleteNamespace},
 		{"an uninstall leaves what the documentation says", (*world).uninstall},
+		{"in the hardened profile a customer's namespace has to let the operator in", (*world).harden},
 		{"nothing but our Secrets showed a token until the end", (*world).searchLeaks},
 	} {
 		if !t.Run(story.name, func(t *testing.T) { story.play(w.in(t)) }) {

@@ -35,9 +35,28 @@ func hierarchies() ([]string, error) {
 func (p place) makeCgroups() error {
 	all, err := hierarchies()
 	for _, hierarchy := range all {
-		err = errors.Join(err, os.Mkdir(filepath.Join(hierarchy, p.cgroup), 0o755), inheritCPUs(hierarchy, p.cgroup))
+		err = errors.Join(err, delegate(hierarchy), os.Mkdir(filepath.Join(hierarchy, p.cgroup), 0o755), inheritCPUs(hierarchy, p.cgroup))
 	}
 	return err
+}
+
+// delegate lets new cgroups have the controllers without which the kubelet does not start. In version 2 they are switched
+// on in the cgroup above; in version 1 there is no such file.
+func delegate(hierarchy string) error {
+	given, err := os.ReadFile(filepath.Join(hierarchy, "cgroup.controllers"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var wanted []string
+	for controller := range strings.FieldsSeq(string(given)) {
+		if slices.Contains([]string{"cpu", "cpuset", "hugetlb", "memory", "pids"}, controller) {
+			wanted = append(wanted, "+"+controller)
+		}
+	}
+	if err != nil || len(wanted) == 0 { // all of them may be in hierarchies of version 1
+		return err
+	}
+	return os.WriteFile(filepath.Join(hierarchy, "cgroup.subtree_control"), []byte(strings.Join(wanted, " ")), 0o644)
 }
 
 // inheritCPUs lets processes run in a new cgroup: in version 1 it starts without processors and memory.

@@ -54,7 +54,7 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 volumePluginDir: %[4]s/volume-plugins
 podLogsDir: %[5]s
-`, Address, n.socket(), n.cgroup, n.dir, n.PodLogs())
+`, Address, n.socket(), n.cgroup, n.dir, n.podLogs())
 	if err := os.WriteFile(n.file("kubelet.yaml"), []byte(config), 0o600); err != nil {
 		return err
 	}
@@ -87,9 +87,6 @@ func (n *Node) RestartKubelet(ctx context.Context) error {
 		return n.ready(ctx)
 	})
 }
-
-// PodLogs is the folder in which the kubelet keeps what containers write.
-func (n *Node) PodLogs() string { return n.file(logFolder, "pods") }
 
 func (n *Node) ready(ctx context.Context) error {
 	var node corev1.Node

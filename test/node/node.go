@@ -52,6 +52,7 @@ func Start(ctx context.Context) (*Node, error) {
 		func(ctx context.Context) error { return n.startKubelet(ctx, authority) },
 		n.startProxy,
 		n.awaitAccount,
+		n.keepLogs,
 	} {
 		if err := start(ctx); err != nil {
 			return nil, err
@@ -65,9 +66,6 @@ func (n *Node) Config() *rest.Config { return n.cluster.Config }
 
 // Dir is the folder that goes with the cluster.
 func (n *Node) Dir() string { return n.dir }
-
-// Logs is the folder with what the processes of the cluster write, those in Pods included.
-func (n *Node) Logs() string { return n.file(logFolder) }
 
 // Kubectl is one that acts as a cluster administrator.
 func (n *Node) Kubectl(ctx context.Context, args ...string) *exec.Cmd {

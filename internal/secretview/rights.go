@@ -3,6 +3,7 @@ package secretview
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -42,6 +43,30 @@ func Review(api client.Writer) func(ctx context.Context, namespace string) ([]st
 		}
 		return missing, nil
 	}
+}
+
+// Lack is what the operator may not do with the Secrets of a namespace; nil: it may do everything.
+type Lack struct {
+	// Verbs are those that it may not use.
+	Verbs []string
+	// Fault names them, and who can help.
+	Fault *token.Fault
+}
+
+// Of gives the fault if one of these verbs is missing.
+func (l *Lack) Of(verbs ...string) *token.Fault {
+	if l != nil && slices.ContainsFunc(verbs, func(verb string) bool { return slices.Contains(l.Verbs, verb) }) {
+		return l.Fault
+	}
+	return nil
+}
+
+// Blind gives the fault if nobody can tell what there is.
+func (l *Lack) Blind() *token.Fault { return l.Of("list", "watch") }
+
+// blind tells whether the operator may not look.
+func blind(missing []string) bool {
+	return slices.Contains(missing, "list") || slices.Contains(missing, "watch")
 }
 
 // fault says what is missing and gives the object that mends it, to be applied as it is.

@@ -61,7 +61,7 @@ func (w *view) run(ctx context.Context) {
 
 // follow begins to look when the operator may, and ends that when it may not. shut ends what is under way, nil: nothing is.
 func (w *view) follow(ctx context.Context, missing []string, shut context.CancelFunc, looking *sync.WaitGroup) context.CancelFunc {
-	readable := !slices.Contains(missing, "list") && !slices.Contains(missing, "watch")
+	readable := !blind(missing)
 	switch {
 	case readable == (shut != nil):
 		w.judge(ctx, missing)
@@ -116,6 +116,8 @@ func (w *view) judge(ctx context.Context, missing []string) {
 		w.all.Log.Info("Got the rights that were missing", "resource", "secrets", "namespace", orAll(w.namespace))
 	} else {
 		w.all.Log.Info("Missing rights", "verbs", missing, "resource", "secrets", "namespace", orAll(w.namespace))
+	}
+	if blind(missing) {
 		w.once.Do(func() { close(w.decided) })
 	}
 	w.tell(ctx)

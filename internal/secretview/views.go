@@ -87,14 +87,14 @@ func (v *Views) Start(ctx context.Context) error {
 	}
 }
 
-// In gives what can be seen of a namespace: nil if that is not known yet. A fault tells which rights are missing
-// there; what was seen before they went may still be given with it. Both become known to the feed.
-func (v *Views) In(namespace string) (client.Reader, *token.Fault) {
+// In gives what can be seen of a namespace: nil if that is not known yet, or if the operator may not look. What it may
+// not do there is given, too; what was seen before a right to look went stays in sight. Both become known to the feed.
+func (v *Views) In(namespace string) (client.Reader, *Lack) {
 	w := v.of(namespace)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(w.missing) > 0 {
-		return w.reader, v.fault(namespace, w.missing)
+		return w.reader, &Lack{Verbs: w.missing, Fault: v.fault(namespace, w.missing)}
 	}
 	return w.reader, nil
 }
@@ -107,7 +107,7 @@ func (v *Views) Ready(*http.Request) error {
 	w := v.of(metav1.NamespaceAll)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if w.reader == nil && len(w.missing) == 0 {
+	if w.reader == nil && !blind(w.missing) {
 		return errors.New("the Secrets do not show yet")
 	}
 	return nil
@@ -117,8 +117,8 @@ func (v *Views) Ready(*http.Request) error {
 // want of a right.
 func (v *Views) Refused(ctx context.Context, namespace string) *token.Fault {
 	w := v.of(namespace)
-	if _, known := v.In(namespace); known != nil {
-		return known
+	if _, lack := v.In(namespace); lack != nil {
+		return lack.Fault
 	}
 	if missing, err := v.review(ctx, w.namespace); err == nil && len(missing) > 0 {
 		w.judge(ctx, missing)

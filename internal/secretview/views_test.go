@@ -95,9 +95,9 @@ func (w *world) forbid(namespace string, verbs ...string) {
 
 // sees tells whether a namespace is in view, and which reason there is if it may not be.
 func (w *world) sees(namespace string) (bool, string) {
-	reader, fault := w.In(namespace)
-	if fault != nil {
-		return reader != nil, fault.Reason
+	reader, lack := w.In(namespace)
+	if lack != nil {
+		return reader != nil, lack.Fault.Reason
 	}
 	return reader != nil, ""
 }

@@ -22,6 +22,8 @@ type loss struct {
 	verb, resource string
 	// condition is the reason that the DefenderTenant gives, where it can.
 	condition string
+	// renews: a token that is held is renewed all the same.
+	renews bool
 	// often: it is missing in the short run, too.
 	often bool
 	// provoke does what needs it.
@@ -34,13 +36,17 @@ func TestARightThatIsMissingIsNamed(t *testing.T) {
 	s.install("default")
 	s.platform("soc")
 	s.customer("soc")
+	first := s.start()
+	first.eventually("there is a token", func() bool { return s.isReady("soc") })
+	first.stop()
 	// Lists are needed only where the API server does not stream.
 	s.environment = []string{"KUBE_FEATURE_WatchListClient=false"}
-	stall := func(verb string, often bool) loss {
-		return loss{verb: verb, resource: "secrets", condition: v1alpha1.ReasonNoSecretRight, often: often}
+	stall := func(verb string, often, renews bool) loss {
+		return loss{verb: verb, resource: "secrets", condition: v1alpha1.ReasonNoSecretRight, often: often, renews: renews}
 	}
 	for _, l := range []loss{
-		stall("get", false), stall("list", true), stall("watch", false), stall("create", true), stall("update", false), stall("delete", false),
+		stall("get", false, true), stall("list", true, false), stall("watch", false, false),
+		stall("create", true, true), stall("update", true, false), stall("delete", true, true),
 		{verb: "patch", resource: "defendertenants/status", often: true},
 		{verb: "patch", resource: "defenderapps/status", provoke: func(s *stage, _ *process) { s.credentials("secret", "absent") }},
 		{verb: "list", resource: "defendertenants"},
@@ -78,7 +84,12 @@ func (s *stage) without(l loss) {
 		s.must(client.IgnoreNotFound(s.Delete(s.t.Context(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: account}})))
 	}
 	giveBack := s.take(l.verb, l.resource)
-	s.must(client.IgnoreNotFound(s.Delete(s.t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "soc", Name: "contoso-xdr"}})))
+	lose := func() {
+		s.must(client.IgnoreNotFound(s.Delete(s.t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "soc", Name: "contoso-xdr"}})))
+	}
+	if l.condition == "" {
+		lose()
+	}
 	p := s.start()
 	if l.provoke != nil {
 		l.provoke(s, p)
@@ -89,6 +100,15 @@ func (s *stage) without(l loss) {
 			return c.Reason == l.condition && strings.Contains(c.Message, "may not "+l.verb+" secrets in all namespaces, soc among them")
 		})
 	}
+	if l.renews {
+		s.renewsWithout(p, l)
+	}
+	if l.condition != "" {
+		lose()
+	}
+	if l.verb == "create" && l.resource == "secrets" {
+		p.eventually("no Secret can be made", func() bool { return s.condition("soc", v1alpha1.ConditionReady).Reason == l.condition })
+	}
 	if l.resource != "selfsubjectaccessreviews" { // without it there is nothing to ask with, and nothing is missing
 		p.eventually("the log names it", func() bool { return namesRight(p.log.text(), l) })
 	}
@@ -98,6 +118,23 @@ func (s *stage) without(l loss) {
 		return s.isReady("soc") && s.tenant("soc").Status.LastHandledRefresh == l.verb+l.resource
 	})
 	p.stop()
+}
+
+// renewsWithout renews a token that is held, for which the right that is missing is not needed. It stays ready.
+func (s *stage) renewsWithout(p *process, l loss) {
+	s.t.Helper()
+	former := s.tenant("soc").Status.Tokens[0].TokenID
+	s.refresh("soc", "without "+l.verb)
+	p.eventually("the token is renewed without the right", func() bool {
+		status := s.tenant("soc").Status
+		return status.LastHandledRefresh == "without "+l.verb && status.Tokens[0].TokenID != former && s.isReady("soc")
+	})
+	if c := s.condition("soc", v1alpha1.ConditionDegraded); c.Status != metav1.ConditionFalse {
+		s.t.Errorf("it is degraded: %+v", c)
+	}
+	if c := s.condition("soc", v1alpha1.ConditionStalled); c.Reason != l.condition {
+		s.t.Errorf("nothing names the right any more: %+v", c)
+	}
 }
 
 // namesRight tells whether one line of the log has verb and resource.

@@ -66,11 +66,9 @@ func (w *view) show(ctx context.Context, c cache.Cache) {
 	if !w.isInSync(ctx, c) {
 		return
 	}
-	w.all.mu.Lock()
-	w.reader = c
-	missing := slices.DeleteFunc(slices.Clone(w.missing), func(verb string) bool { return verb == "list" || verb == "watch" })
-	w.all.mu.Unlock()
-	w.judge(ctx, missing) // what was missed before, where nobody could ask, is there
+	if !w.shows(ctx, c) {
+		return
+	}
 	select {
 	case <-ctx.Done():
 		return
@@ -81,6 +79,23 @@ func (w *view) show(ctx context.Context, c cache.Cache) {
 	}
 	w.tell(ctx)
 	w.once.Do(func() { close(w.decided) })
+}
+
+// shows lets a cache be read, unless it was ended meanwhile. The rights to look are there, even if nobody may ask.
+func (w *view) shows(ctx context.Context, c cache.Cache) bool {
+	w.all.mu.Lock()
+	if ctx.Err() != nil {
+		w.all.mu.Unlock()
+		return false
+	}
+	w.reader = c
+	missing := slices.DeleteFunc(slices.Clone(w.missing), isToLook)
+	changed := w.keep(missing)
+	w.all.mu.Unlock()
+	if changed {
+		w.announce(ctx, missing)
+	}
+	return true
 }
 
 // isInSync waits until a cache shows everything, and tells whether it does.

@@ -98,9 +98,9 @@ func (l *Lack) Of(verbs ...string) *token.Fault {
 func (l *Lack) Blind() *token.Fault { return l.Of("list", "watch") }
 
 // blind tells whether the operator may not look.
-func blind(missing []string) bool {
-	return slices.Contains(missing, "list") || slices.Contains(missing, "watch")
-}
+func blind(missing []string) bool { return slices.ContainsFunc(missing, isToLook) }
+
+func isToLook(verb string) bool { return verb == "list" || verb == "watch" }
 
 // fault says what is missing and how to mend it: with an object to be applied as it is, where nothing is allowed yet.
 func (v *Views) fault(namespace string, missing []string) *token.Fault {

@@ -85,7 +85,7 @@ func (w *view) ask(ctx context.Context) (missing []string, readable bool, err er
 	case denied != "":
 		missing, readable = []string{denied}, false
 	default:
-		missing, readable = known, true
+		missing, readable = slices.DeleteFunc(slices.Clone(known), func(verb string) bool { return !isToLook(verb) }), true // until it turns out otherwise
 	}
 	w.all.unanswered(err)
 	return missing, readable, nil
@@ -161,15 +161,25 @@ func (w *view) forget() {
 // judge keeps which rights are missing, and tells if that changed.
 func (w *view) judge(ctx context.Context, missing []string) {
 	w.all.mu.Lock()
-	same := slices.Equal(w.missing, missing)
+	changed := w.keep(missing)
+	w.all.mu.Unlock()
+	if changed {
+		w.announce(ctx, missing)
+	}
+}
+
+// keep is judge for whoever holds all.mu, and leaves it to them to tell.
+func (w *view) keep(missing []string) (changed bool) {
+	changed = !slices.Equal(w.missing, missing)
 	w.missing = missing
-	if !same {
+	if changed {
 		w.since = w.all.Clock.Now()
 	}
-	w.all.mu.Unlock()
-	if same {
-		return
-	}
+	return changed
+}
+
+// announce tells of other rights than before.
+func (w *view) announce(ctx context.Context, missing []string) {
 	if len(missing) == 0 {
 		w.all.Log.Info("Got the rights that were missing", "resource", "secrets", "namespace", orAll(w.namespace))
 	} else {

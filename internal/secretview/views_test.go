@@ -71,6 +71,30 @@ func newWorld(t *testing.T, perNamespace bool) *world {
 	return w
 }
 
+// refuse has the API server end the look at a namespace.
+func (w *world) refuse(namespace, verb string) {
+	w.mu.Lock()
+	refused := w.refused[namespace]
+	w.mu.Unlock()
+	refused(forbidden(verb))
+}
+
+// hold has a cache come into sync, or not.
+func (w *world) hold(namespace string, slow bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slow[namespace] = slow
+}
+
+// count gives how many questions there were since the last count.
+func (w *world) count(namespace string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	asked := w.asked[namespace]
+	w.asked[namespace] = 0
+	return asked
+}
+
 // forbidden is what the API server answers where a right is missing.
 func forbidden(verb string) error {
 	return apierrors.NewForbidden(corev1.Resource("secrets"), "", fmt.Errorf(`User "operator" cannot %s resource "secrets" in API group ""`, verb))
@@ -80,6 +104,12 @@ func forbidden(verb string) error {
 func (w *world) start(t *testing.T) {
 	t.Helper()
 	w.run(t)
+	w.lead(t)
+}
+
+// lead has a controller that wants to know what changes.
+func (w *world) lead(t *testing.T) {
+	t.Helper()
 	source := w.Feed(handler.Funcs{}, func(_ context.Context, _ Queue, namespace string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -225,10 +255,10 @@ func TestWhatWasSeenStaysKnown(t *testing.T) {
 		w.sees("soc")
 		synctest.Wait()
 		w.forbid("soc", "watch")
-		w.refused["soc"](forbidden("watch"))
+		w.refuse("soc", "watch")
 		synctest.Wait()
 		w.expect(t, "soc", true, v1alpha1.ReasonNoSecretRight)
-		w.slow["soc"] = true
+		w.hold("soc", true)
 		w.forbid("soc")
 		pass(15 * time.Second)
 		w.expect(t, "soc", false, "")
@@ -368,12 +398,11 @@ func TestWhereNobodyMayLookFewQuestionsAreAsked(t *testing.T) {
 		w.start(t)
 		w.sees("soc")
 		pass(10*time.Minute + time.Second)
-		if asked := w.asked["soc"]; asked != 6+40*2 {
+		if asked := w.count("soc"); asked != 6+40*2 {
 			t.Errorf("asked %d questions in the first ten minutes, want 86", asked)
 		}
-		w.asked["soc"] = 0
 		pass(time.Hour)
-		if asked := w.asked["soc"]; asked != 60*2 {
+		if asked := w.count("soc"); asked != 60*2 {
 			t.Errorf("asked %d questions in an hour, want 120", asked)
 		}
 		w.forbid("soc", "list")
@@ -393,22 +422,21 @@ func TestWhereNobodyMayAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, false)
 		w.broken = apierrors.NewForbidden(schema.GroupResource{Resource: "selfsubjectaccessreviews"}, "", errors.New("no"))
-		w.slow[""] = true
-		go func() {
-			<-time.After(time.Second)
-			w.refused[""](forbidden("list"))
-		}()
-		w.start(t) // which waits for that
+		w.hold("", true)
+		w.run(t)
+		synctest.Wait()
+		w.refuse("", "list")
+		w.lead(t)
 		synctest.Wait()
 		w.expect(t, "soc", false, v1alpha1.ReasonNoSecretRight)
 		if _, lack := w.In("soc"); !slices.Equal(lack.Verbs, []string{"list"}) {
 			t.Errorf("missing %v", lack.Verbs)
 		}
 		pass(15 * time.Second)
-		w.refused[""](forbidden("list"))
+		w.refuse("", "list")
 		pass(time.Second)
 		w.expect(t, "soc", false, v1alpha1.ReasonNoSecretRight)
-		w.slow[""] = false
+		w.hold("", false)
 		pass(15 * time.Second)
 		w.expect(t, "soc", true, "")
 		if len(w.opened) != 3 {

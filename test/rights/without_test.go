@@ -37,6 +37,7 @@ func TestARightThatIsMissingIsNamed(t *testing.T) {
 	s.install("default")
 	s.platform("soc")
 	s.customer("soc")
+	s.kubectl("delete", "clusterrolebinding", "system:basic-user") // with which everybody may ask for their rights
 	first := s.start()
 	first.eventually("there is a token", func() bool { return s.isReady("soc") })
 	first.stop()
@@ -154,6 +155,7 @@ func TestWhereTheOperatorMayNotAsk(t *testing.T) {
 	s.platform("soc")
 	s.customer("soc")
 	s.environment = []string{"KUBE_FEATURE_WatchListClient=false"}
+	s.kubectl("delete", "clusterrolebinding", "system:basic-user")
 	s.take("create", "selfsubjectaccessreviews")
 	giveBack := s.take("list", "secrets")
 	p := s.start()

@@ -9,10 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/workqueue"
@@ -92,7 +89,7 @@ func operate(ctx context.Context, o options) error {
 	if err := apps.Setup(mgr, credentials, controllerOptions(1)); err != nil {
 		return err
 	}
-	if err := addProbes(mgr, tenants.Secrets, credentials); err != nil {
+	if err := addProbes(mgr, tenants.Secrets, credentials.Cache); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
@@ -200,22 +197,6 @@ func secretViews(mgr ctrl.Manager, o options) *secretview.Views {
 		Clock:        clock.RealClock{},
 		Log:          mgr.GetLogger().WithName("secrets"),
 	})
-}
-
-// credentialCache sees the Secrets of the operator's own namespace and no others.
-func credentialCache(mgr ctrl.Manager, namespace string) (cache.Cache, error) {
-	// It is asked on every pass, and there is nothing to look up.
-	secrets := apimeta.NewDefaultRESTMapper([]schema.GroupVersion{corev1.SchemeGroupVersion})
-	secrets.Add(corev1.SchemeGroupVersion.WithKind("Secret"), apimeta.RESTScopeNamespace)
-	c, err := cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: secrets,
-		DefaultNamespaces: map[string]cache.Config{namespace: {}},
-		DefaultTransform:  cache.TransformStripManagedFields(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make cache of credentials: %w", err)
-	}
-	return c, mgr.Add(everyReplica{c})
 }
 
 // everyReplica makes a cache start on replicas that do not lead, too: they are ready to

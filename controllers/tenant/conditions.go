@@ -163,6 +163,9 @@ func setConditions(conditions *[]metav1.Condition, tenant *v1alpha1.DefenderTena
 		folded.degraded = worse(folded.degraded, v.degraded, metav1.ConditionFalse)
 		folded.stalled = worse(folded.stalled, v.stalled, metav1.ConditionFalse)
 	}
+	if lack := out.seen.lack; lack != nil { // which may keep no token from renewal
+		folded.stalled = worse(folded.stalled, condition{metav1.ConditionTrue, lack.Fault.Reason, lack.Fault.Message}, metav1.ConditionFalse)
+	}
 	if folded.ready.status == "" { // every token is optional
 		folded.ready = condition{metav1.ConditionTrue, v1alpha1.ReasonTokensReady, "No token is required."}
 		folded.consent = condition{metav1.ConditionUnknown, v1alpha1.ReasonAsExpected, "No token is required."}

@@ -76,8 +76,8 @@ func (seen *observed) decideSlot(s slot, now time.Time) step {
 		return step{do: keep, fault: s.refusal}
 	case seen.suspended() != nil:
 		return step{do: keep, fault: seen.suspended()}
-	case seen.barred != nil:
-		return step{do: keep, fault: seen.barred} // a token that cannot be stored is not asked for
+	case seen.bars(s) != nil:
+		return step{do: keep, fault: seen.bars(s)} // a token that cannot be stored is not asked for
 	case why == "":
 		return step{do: keep}
 	case why != whyRequested && now.Before(s.pace.next):
@@ -105,7 +105,9 @@ func (seen *observed) end(s slot, now time.Time) (step, bool) {
 	}
 	switch s.spec.OnExpiry {
 	case v1alpha1.ExpiryDelete:
-		return step{do: remove, fault: s.pace.fault}, true
+		if seen.lack.Of("delete") == nil { // or it is emptied, so that a successor can follow
+			return step{do: remove, fault: s.pace.fault}, true
+		}
 	case v1alpha1.ExpiryKeep:
 		if h.Intact { // what somebody else wrote is not kept
 			return step{do: mark, state: state, fault: s.pace.fault}, h.State == v1alpha1.StateValid
@@ -134,6 +136,20 @@ func (h *holding) deadAt() time.Time {
 		return h.Claims.ExpiresAt
 	}
 	return time.Time{}
+}
+
+// bars says which right is missing to store a new token. One that is missing for something else bars nothing.
+func (seen *observed) bars(s slot) *token.Fault {
+	if blind := seen.lack.Blind(); blind != nil {
+		return blind
+	}
+	switch {
+	case s.held == nil:
+		return seen.lack.Of("get", "create")
+	case immutable(s.held.secret):
+		return seen.lack.Of("delete", "create")
+	}
+	return seen.lack.Of("update")
 }
 
 // whyMint says why a new token is wanted, or nothing.

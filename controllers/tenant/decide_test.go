@@ -9,6 +9,7 @@ import (
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/cloud"
+	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -115,6 +116,12 @@ func TestDecide_DoesOneThingAboutAToken(t *testing.T) {
 		return func(_ *observed, s *slot) { s.held.HasToken, s.held.Claims, s.held.State = false, nil, state }
 	}
 	marked := func(_ *observed, s *slot) { s.held.State = v1alpha1.StateExpired }
+	lack := func(verbs ...string) change {
+		return func(seen *observed, _ *slot) {
+			seen.lack = &secretview.Lack{Verbs: verbs, Fault: &token.Fault{Reason: v1alpha1.ReasonNoSecretRight}}
+		}
+	}
+	lock := func(_ *observed, s *slot) { yes := true; s.held.secret.Immutable = &yes }
 	policy := func(p v1alpha1.ExpiryPolicy) change { return func(_ *observed, s *slot) { s.spec.OnExpiry = p } }
 
 	for name, row := range map[string]struct {
@@ -123,58 +130,68 @@ func TestDecide_DoesOneThingAboutAToken(t *testing.T) {
 		want    step   // without the fault
 		fault   string // its reason
 	}{
-		"a good token is kept in silence":                               {at: soon, want: step{do: keep}},
-		"without a Secret a token is minted":                            {at: soon, changes: []change{gone}, want: step{do: mint, why: "SecretMissing"}},
-		"a token is renewed when it is due":                             {at: due, want: step{do: mint, why: "Due"}},
-		"a token issued a moment ahead of our clock is kept":            {at: -5 * time.Minute, want: step{do: keep}},
-		"a token issued before the clock was set back is replaced":      {at: -2 * time.Hour, want: step{do: mint, why: "ClockSetBack"}},
-		"an edited Secret is minted anew":                               {at: soon, changes: []change{edit}, want: step{do: mint, why: "SecretEdited"}},
-		"an emptied Secret is filled again":                             {at: soon, changes: []change{drained("Expired")}, want: step{do: mint, why: "SecretEmptied"}},
-		"a kept token that ended is replaced":                           {at: dead, changes: []change{policy("Keep"), marked}, want: step{do: mint, why: "SecretEmptied"}},
-		"a token that no longer fits is replaced":                       {at: soon, changes: []change{func(_ *observed, s *slot) { s.target.APIURL = "https://api-eu.security.microsoft.com" }}, want: step{do: mint, why: "SpecChanged"}},
-		"a requested refresh mints although nothing is due":             {at: soon, changes: []change{ask}, want: step{do: mint, why: "RefreshRequested"}},
-		"a refresh requested on the app counts too":                     {at: soon, changes: []change{func(seen *observed, _ *slot) { seen.asked.app = "all" }}, want: step{do: mint, why: "RefreshRequested"}},
-		"a handled request is no request":                               {at: soon, changes: []change{ask, func(seen *observed, _ *slot) { seen.done = seen.asked }}, want: step{do: keep}},
-		"a refusal keeps what is held and says why":                     {at: due, changes: []change{refuse}, want: step{do: keep}, fault: "AccessDenied"},
-		"a refusal of a missing token mints nothing":                    {at: soon, changes: []change{gone, refuse}, want: step{do: keep}, fault: "AccessDenied"},
-		"a refusal speaks before a suspension":                          {at: due, changes: []change{refuse, suspend}, want: step{do: keep}, fault: "AccessDenied"},
-		"a suspension stops the renewal":                                {at: due, changes: []change{suspend}, want: step{do: keep}, fault: "Suspended"},
-		"a suspended app stops the renewal":                             {at: due, changes: []change{func(seen *observed, _ *slot) { seen.app.Spec.Suspend = true }}, want: step{do: keep}, fault: "Suspended"},
-		"a suspension stops a requested refresh":                        {at: soon, changes: []change{suspend, ask}, want: step{do: keep}, fault: "Suspended"},
-		"a token under a former name is moved":                          {at: soon, changes: []change{donate}, want: step{do: move, why: "SecretMissing"}},
-		"a token is moved before a requested refresh":                   {at: soon, changes: []change{donate, ask}, want: step{do: move, why: "RefreshRequested"}},
-		"a token is moved although its renewal is refused":              {at: soon, changes: []change{donate, refuse}, want: step{do: move, why: "SecretMissing"}},
-		"a token is moved while requests are suspended":                 {at: soon, changes: []change{donate, suspend}, want: step{do: move, why: "SecretMissing"}},
-		"a tenant that is being deleted gets no token":                  {at: soon, changes: []change{gone, leave}, want: step{do: keep}},
-		"a tenant that is being deleted keeps no dead token":            {at: dead, changes: []change{leave}, want: step{do: empty, state: "Expired"}},
-		"a failure waits for its time":                                  {at: due, changes: []change{fail}, want: step{do: keep}, fault: "EntraUnavailable"},
-		"after its time a failure is tried again":                       {at: 40 * time.Minute, changes: []change{fail}, want: step{do: mint, why: "Due"}, fault: "EntraUnavailable"},
-		"a requested refresh does not wait for a failure's time":        {at: due, changes: []change{fail, ask}, want: step{do: mint, why: "RefreshRequested"}, fault: "EntraUnavailable"},
-		"a token that no grant allows is emptied":                       {at: soon, changes: []change{forbid}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
-		"a token that no grant allows is emptied while suspended":       {at: soon, changes: []change{forbid, suspend}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
-		"a token that no grant allows is emptied whatever onExpiry":     {at: soon, changes: []change{forbid, policy("Keep")}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
-		"a token that no grant allows is emptied before a refresh":      {at: due, changes: []change{forbid, ask}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
-		"an edited Secret that no grant allows is emptied":              {at: soon, changes: []change{forbid, edit}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
-		"an expired Secret that no grant allows says so":                {at: dead, changes: []change{forbid, drained("Expired")}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
-		"a revoked Secret is emptied once":                              {at: soon, changes: []change{forbid, drained("AccessRevoked")}, want: step{do: keep}, fault: "AccessDenied"},
-		"a revoked Secret that got a token by hand is emptied again":    {at: soon, changes: []change{forbid, func(_ *observed, s *slot) { s.held.State, s.held.Intact = "AccessRevoked", false }}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
-		"a revoked Secret is filled once a grant allows it":             {at: soon, changes: []change{drained("AccessRevoked")}, want: step{do: mint, why: "SecretEmptied"}},
-		"a dead token is emptied":                                       {at: dead, want: step{do: empty, state: "Expired"}},
-		"a dead token is emptied under a policy that is not set":        {at: dead, changes: []change{policy("")}, want: step{do: empty, state: "Expired"}},
-		"a dead token is emptied while attempts fail":                   {at: dead, changes: []change{fail}, want: step{do: empty, state: "Expired"}, fault: "EntraUnavailable"},
-		"a dead token is emptied before a requested refresh":            {at: dead, changes: []change{ask}, want: step{do: empty, state: "Expired"}},
-		"a dead token is emptied although its renewal is refused":       {at: dead, changes: []change{refuse}, want: step{do: empty, state: "Expired"}},
-		"a dead token of a suspended tenant says so":                    {at: dead, changes: []change{suspend}, want: step{do: empty, state: "Suspended"}},
-		"a dead token is marked where it shall be kept":                 {at: dead, changes: []change{policy("Keep")}, want: step{do: mark, state: "Expired"}},
-		"a dead token of a suspended tenant is marked so":               {at: dead, changes: []change{policy("Keep"), suspend}, want: step{do: mark, state: "Suspended"}},
-		"a dead token is removed with its Secret where that is wanted":  {at: dead, changes: []change{policy("Delete")}, want: step{do: remove}},
-		"a dead token in an edited Secret is emptied":                   {at: time.Hour, changes: []change{edit, fail}, want: step{do: empty, state: "Expired"}, fault: "EntraUnavailable"},
-		"a dead token in an edited Secret is not kept":                  {at: time.Hour, changes: []change{edit, policy("Keep")}, want: step{do: empty, state: "Expired"}},
-		"a dead token in an edited Secret is removed":                   {at: time.Hour, changes: []change{edit, policy("Delete")}, want: step{do: remove}},
-		"what somebody else wrote in place of a token is minted over":   {at: 2 * time.Hour, changes: []change{unparsable}, want: step{do: mint, why: "SecretEdited"}},
-		"an emptied Secret does not end a second time":                  {at: dead, changes: []change{drained("Expired"), suspend}, want: step{do: keep}, fault: "Suspended"},
-		"a token whose app is gone runs on":                             {at: due, changes: []change{func(seen *observed, s *slot) { seen.app, s.refusal = nil, appNotFound(seen.tenant) }}, want: step{do: keep}, fault: "AppNotFound"},
-		"a token of a former app stays until one of the new app passes": {at: soon, changes: []change{fail, func(_ *observed, s *slot) { s.want.ClientID = formerID }}, want: step{do: keep}, fault: "EntraUnavailable"},
+		"a good token is kept in silence":                                {at: soon, want: step{do: keep}},
+		"without a Secret a token is minted":                             {at: soon, changes: []change{gone}, want: step{do: mint, why: "SecretMissing"}},
+		"a token is renewed when it is due":                              {at: due, want: step{do: mint, why: "Due"}},
+		"a token issued a moment ahead of our clock is kept":             {at: -5 * time.Minute, want: step{do: keep}},
+		"a token issued before the clock was set back is replaced":       {at: -2 * time.Hour, want: step{do: mint, why: "ClockSetBack"}},
+		"an edited Secret is minted anew":                                {at: soon, changes: []change{edit}, want: step{do: mint, why: "SecretEdited"}},
+		"an emptied Secret is filled again":                              {at: soon, changes: []change{drained("Expired")}, want: step{do: mint, why: "SecretEmptied"}},
+		"a kept token that ended is replaced":                            {at: dead, changes: []change{policy("Keep"), marked}, want: step{do: mint, why: "SecretEmptied"}},
+		"a token that no longer fits is replaced":                        {at: soon, changes: []change{func(_ *observed, s *slot) { s.target.APIURL = "https://api-eu.security.microsoft.com" }}, want: step{do: mint, why: "SpecChanged"}},
+		"a requested refresh mints although nothing is due":              {at: soon, changes: []change{ask}, want: step{do: mint, why: "RefreshRequested"}},
+		"a refresh requested on the app counts too":                      {at: soon, changes: []change{func(seen *observed, _ *slot) { seen.asked.app = "all" }}, want: step{do: mint, why: "RefreshRequested"}},
+		"a handled request is no request":                                {at: soon, changes: []change{ask, func(seen *observed, _ *slot) { seen.done = seen.asked }}, want: step{do: keep}},
+		"a refusal keeps what is held and says why":                      {at: due, changes: []change{refuse}, want: step{do: keep}, fault: "AccessDenied"},
+		"a refusal of a missing token mints nothing":                     {at: soon, changes: []change{gone, refuse}, want: step{do: keep}, fault: "AccessDenied"},
+		"a refusal speaks before a suspension":                           {at: due, changes: []change{refuse, suspend}, want: step{do: keep}, fault: "AccessDenied"},
+		"a suspension stops the renewal":                                 {at: due, changes: []change{suspend}, want: step{do: keep}, fault: "Suspended"},
+		"a suspended app stops the renewal":                              {at: due, changes: []change{func(seen *observed, _ *slot) { seen.app.Spec.Suspend = true }}, want: step{do: keep}, fault: "Suspended"},
+		"a suspension stops a requested refresh":                         {at: soon, changes: []change{suspend, ask}, want: step{do: keep}, fault: "Suspended"},
+		"a token under a former name is moved":                           {at: soon, changes: []change{donate}, want: step{do: move, why: "SecretMissing"}},
+		"a token is moved before a requested refresh":                    {at: soon, changes: []change{donate, ask}, want: step{do: move, why: "RefreshRequested"}},
+		"a token is moved although its renewal is refused":               {at: soon, changes: []change{donate, refuse}, want: step{do: move, why: "SecretMissing"}},
+		"a token is moved while requests are suspended":                  {at: soon, changes: []change{donate, suspend}, want: step{do: move, why: "SecretMissing"}},
+		"a tenant that is being deleted gets no token":                   {at: soon, changes: []change{gone, leave}, want: step{do: keep}},
+		"a tenant that is being deleted keeps no dead token":             {at: dead, changes: []change{leave}, want: step{do: empty, state: "Expired"}},
+		"a failure waits for its time":                                   {at: due, changes: []change{fail}, want: step{do: keep}, fault: "EntraUnavailable"},
+		"after its time a failure is tried again":                        {at: 40 * time.Minute, changes: []change{fail}, want: step{do: mint, why: "Due"}, fault: "EntraUnavailable"},
+		"a requested refresh does not wait for a failure's time":         {at: due, changes: []change{fail, ask}, want: step{do: mint, why: "RefreshRequested"}, fault: "EntraUnavailable"},
+		"a token that no grant allows is emptied":                        {at: soon, changes: []change{forbid}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
+		"a token that no grant allows is emptied while suspended":        {at: soon, changes: []change{forbid, suspend}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
+		"a token that no grant allows is emptied whatever onExpiry":      {at: soon, changes: []change{forbid, policy("Keep")}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
+		"a token that no grant allows is emptied before a refresh":       {at: due, changes: []change{forbid, ask}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
+		"an edited Secret that no grant allows is emptied":               {at: soon, changes: []change{forbid, edit}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
+		"an expired Secret that no grant allows says so":                 {at: dead, changes: []change{forbid, drained("Expired")}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
+		"a revoked Secret is emptied once":                               {at: soon, changes: []change{forbid, drained("AccessRevoked")}, want: step{do: keep}, fault: "AccessDenied"},
+		"a revoked Secret that got a token by hand is emptied again":     {at: soon, changes: []change{forbid, func(_ *observed, s *slot) { s.held.State, s.held.Intact = "AccessRevoked", false }}, want: step{do: empty, state: "AccessRevoked"}, fault: "AccessDenied"},
+		"a revoked Secret is filled once a grant allows it":              {at: soon, changes: []change{drained("AccessRevoked")}, want: step{do: mint, why: "SecretEmptied"}},
+		"a dead token is emptied":                                        {at: dead, want: step{do: empty, state: "Expired"}},
+		"a dead token is emptied under a policy that is not set":         {at: dead, changes: []change{policy("")}, want: step{do: empty, state: "Expired"}},
+		"a dead token is emptied while attempts fail":                    {at: dead, changes: []change{fail}, want: step{do: empty, state: "Expired"}, fault: "EntraUnavailable"},
+		"a dead token is emptied before a requested refresh":             {at: dead, changes: []change{ask}, want: step{do: empty, state: "Expired"}},
+		"a dead token is emptied although its renewal is refused":        {at: dead, changes: []change{refuse}, want: step{do: empty, state: "Expired"}},
+		"a dead token of a suspended tenant says so":                     {at: dead, changes: []change{suspend}, want: step{do: empty, state: "Suspended"}},
+		"a dead token is marked where it shall be kept":                  {at: dead, changes: []change{policy("Keep")}, want: step{do: mark, state: "Expired"}},
+		"a dead token of a suspended tenant is marked so":                {at: dead, changes: []change{policy("Keep"), suspend}, want: step{do: mark, state: "Suspended"}},
+		"a dead token is removed with its Secret where that is wanted":   {at: dead, changes: []change{policy("Delete")}, want: step{do: remove}},
+		"a dead token in an edited Secret is emptied":                    {at: time.Hour, changes: []change{edit, fail}, want: step{do: empty, state: "Expired"}, fault: "EntraUnavailable"},
+		"a dead token in an edited Secret is not kept":                   {at: time.Hour, changes: []change{edit, policy("Keep")}, want: step{do: empty, state: "Expired"}},
+		"a dead token in an edited Secret is removed":                    {at: time.Hour, changes: []change{edit, policy("Delete")}, want: step{do: remove}},
+		"what somebody else wrote in place of a token is minted over":    {at: 2 * time.Hour, changes: []change{unparsable}, want: step{do: mint, why: "SecretEdited"}},
+		"an emptied Secret does not end a second time":                   {at: dead, changes: []change{drained("Expired"), suspend}, want: step{do: keep}, fault: "Suspended"},
+		"a token whose app is gone runs on":                              {at: due, changes: []change{func(seen *observed, s *slot) { seen.app, s.refusal = nil, appNotFound(seen.tenant) }}, want: step{do: keep}, fault: "AppNotFound"},
+		"a held token is renewed without the rights to make or delete":   {at: due, changes: []change{lack("get", "create", "delete")}, want: step{do: mint, why: "Due"}},
+		"a held token is not renewed without the right to update":        {at: due, changes: []change{lack("update")}, want: step{do: keep}, fault: "NoSecretRight"},
+		"a held token is not renewed where nobody may watch":             {at: due, changes: []change{lack("watch")}, want: step{do: keep}, fault: "NoSecretRight"},
+		"an immutable Secret is not renewed without the right to delete": {at: due, changes: []change{lack("delete"), lock}, want: step{do: keep}, fault: "NoSecretRight"},
+		"a first token needs no right to update or delete":               {at: soon, changes: []change{gone, lack("update", "delete")}, want: step{do: mint, why: "SecretMissing"}},
+		"a first token needs the right to get":                           {at: soon, changes: []change{gone, lack("get")}, want: step{do: keep}, fault: "NoSecretRight"},
+		"a first token needs the right to create":                        {at: soon, changes: []change{gone, lack("create")}, want: step{do: keep}, fault: "NoSecretRight"},
+		"a first token needs the right to list":                          {at: soon, changes: []change{gone, lack("list")}, want: step{do: keep}, fault: "NoSecretRight"},
+		"a dead token is emptied where nobody may look":                  {at: dead, changes: []change{lack("list", "watch")}, want: step{do: empty, state: "Expired"}},
+		"a dead token is emptied where its Secret may not be deleted":    {at: dead, changes: []change{policy("Delete"), lack("delete")}, want: step{do: empty, state: "Expired"}},
+		"a token of a former app stays until one of the new app passes":  {at: soon, changes: []change{fail, func(_ *observed, s *slot) { s.want.ClientID = formerID }}, want: step{do: keep}, fault: "EntraUnavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := goodSight()

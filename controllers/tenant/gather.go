@@ -15,6 +15,7 @@ import (
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
 	"github.com/defender-tenant/operator/internal/keyring"
+	"github.com/defender-tenant/operator/internal/secretview"
 	"github.com/defender-tenant/operator/internal/token"
 )
 
@@ -25,10 +26,10 @@ type observed struct {
 	slots  []slot
 	spare  []*holding // Secrets of ours that no token wants any more
 
-	asker  keyring.Asker  // the customer, as the keyring knows it
-	choice keyring.Choice // what to ask with
-	locked *token.Fault   // why there is nothing
-	barred *token.Fault   // why no Secret may be written, whatever there is to write
+	asker  keyring.Asker    // the customer, as the keyring knows it
+	choice keyring.Choice   // what to ask with
+	locked *token.Fault     // why there is nothing
+	lack   *secretview.Lack // what may not be done with the Secrets, nil: everything may
 
 	terms  string  // which grants, in which version, say what is allowed
 	behind bool    // the cache does not show our own last write yet
@@ -112,10 +113,10 @@ func (r *Reconciler) grants(ctx context.Context, namespace string) ([]v1alpha1.D
 // none, and it is known why.
 func (r *Reconciler) secrets(ctx context.Context, seen *observed) (found map[string]*holding, known bool, err error) {
 	owner := seen.tenant
-	reader, fault := r.Secrets.In(owner.Namespace)
-	seen.barred = fault
+	reader, lack := r.Secrets.In(owner.Namespace)
+	seen.lack = lack
 	if reader == nil {
-		return nil, fault != nil, nil
+		return nil, lack.Blind() != nil, nil
 	}
 	var list corev1.SecretList
 	if err := reader.List(ctx, &list, client.InNamespace(owner.Namespace), client.MatchingFields{secretOwnerIndex: string(owner.UID)}); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -85,13 +86,17 @@ func (r *Reconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 		return ctrl.Result{RequeueAfter: cacheLag}, nil
 	}
 	outcome := r.act(ctx, seen, decide(seen, now), now)
-	if err := r.report(ctx, seen, outcome, now); err != nil {
-		return r.unreported(ctx, req.Namespace, err, now)
+	err = r.report(ctx, seen, outcome, now)
+	if err != nil && !apierrors.IsForbidden(err) {
+		return ctrl.Result{}, err
 	}
 	// Asking Entra ID takes time. The wait counts from the end of the pass, or every
 	// renewal would be late by as much as the pass before it took.
 	end := r.Clock.Now()
 	result := wait(outcome, end)
+	if err != nil {
+		r.unreported(ctx, req.Namespace, err, now, &result)
+	}
 	r.memory.plan(req.NamespacedName, end, result.RequeueAfter)
 	return result, nil
 }

@@ -36,16 +36,16 @@ func (r *Reconciler) report(ctx context.Context, seen *observed, out outcome, no
 	return nil
 }
 
-// unreported tries again. Where the right is missing that concerns every object, and is told once in a while.
-func (r *Reconciler) unreported(ctx context.Context, namespace string, err error, now time.Time) (ctrl.Result, error) {
-	if !apierrors.IsForbidden(err) {
-		return ctrl.Result{}, err
-	}
+// unreported tells of it, once in a while, where the right to write a status is missing: that concerns every object. All
+// else goes on at its own pace, and the status is tried again before long.
+func (r *Reconciler) unreported(ctx context.Context, namespace string, err error, now time.Time, result *ctrl.Result) {
 	if r.memory.complains(now) {
 		logf.FromContext(ctx).Info("Missing rights: tokens are kept up, but no status tells of them", "verbs", []string{"patch"},
 			"resource", "defendertenants/status", "namespace", namespace, "cause", apierrors.ReasonForError(err))
 	}
-	return ctrl.Result{RequeueAfter: longestRetry}, nil
+	if result.RequeueAfter == 0 || result.RequeueAfter > longestRetry {
+		result.RequeueAfter = longestRetry
+	}
 }
 
 // statusOf is the whole status. It reads the former one only to carry times of change

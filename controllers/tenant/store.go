@@ -88,7 +88,7 @@ func (r *Reconciler) rewrite(ctx context.Context, seen *observed, res *result, c
 // overwrite updates a Secret of ours under its resourceVersion. One that somebody made
 // immutable is replaced instead, or its token would outlive everything.
 func (r *Reconciler) overwrite(ctx context.Context, secret *corev1.Secret) error {
-	if secret.Immutable == nil || !*secret.Immutable {
+	if !immutable(secret) {
 		return patiently(ctx, func(ctx context.Context) error { return r.Update(ctx, secret) })
 	}
 	if err := r.deleteOwned(ctx, secret); err != nil {
@@ -98,6 +98,8 @@ func (r *Reconciler) overwrite(ctx context.Context, secret *corev1.Secret) error
 	secret.ObjectMeta = ownMetadata(secret)
 	return patiently(ctx, func(ctx context.Context) error { return r.Create(ctx, secret) })
 }
+
+func immutable(secret *corev1.Secret) bool { return secret.Immutable != nil && *secret.Immutable }
 
 // ownMetadata is what of a Secret's metadata is ours. What other people added is not the operator's to create.
 func ownMetadata(secret *corev1.Secret) metav1.ObjectMeta {

@@ -22,7 +22,11 @@ func conflict(owner *v1alpha1.DefenderTenant, name string) *token.Fault {
 // storeFault is about a Secret that could not be read or written: for want of a right, or as writeFault has it.
 func (r *Reconciler) storeFault(ctx context.Context, err error, namespace, name string) *token.Fault {
 	if apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		if fault := r.Secrets.Refused(ctx, namespace); fault != nil {
+		fault, unknown := r.Secrets.Refused(ctx, namespace, err)
+		if unknown != nil {
+			return unexplained(err, namespace, name)
+		}
+		if fault != nil {
 			return fault
 		}
 	}
@@ -32,6 +36,14 @@ func (r *Reconciler) storeFault(ctx context.Context, err error, namespace, name 
 // unstored tells whether a failure is about the Secret itself.
 func unstored(fault *token.Fault) bool {
 	return fault.Reason == v1alpha1.ReasonWriteFailed || fault.Reason == v1alpha1.ReasonNoSecretRight
+}
+
+// unexplained is about a refusal of which nobody can tell whether it is for want of a right.
+func unexplained(err error, namespace, name string) *token.Fault {
+	return &token.Fault{
+		Reason: v1alpha1.ReasonWriteFailed, Actor: token.ActorPlatform, Cure: token.ByRetry, Cause: err,
+		Message: fmt.Sprintf("The API server refuses Secret %s/%s, and does not say whether the operator has the right to write it. The platform team must see to the rights, to quotas and to admission policies.", namespace, name),
+	}
 }
 
 // writeFault is about a Secret that could not be read or written, and says who can help.

@@ -22,12 +22,12 @@ import (
 const secretOwnerIndex = "controller.uid"
 
 // OpenSecrets is how a view has to see Secrets: only those of our type, and of those only what StripSecret leaves.
-func OpenSecrets(mgr ctrl.Manager) func(ctx context.Context, namespace string, refused func()) (cache.Cache, error) {
+func OpenSecrets(mgr ctrl.Manager) func(ctx context.Context, namespace string, refused func(error)) (cache.Cache, error) {
 	// There is one kind and nothing to look up.
 	secrets := apimeta.NewDefaultRESTMapper([]schema.GroupVersion{corev1.SchemeGroupVersion})
 	secrets.Add(corev1.SchemeGroupVersion.WithKind("Secret"), apimeta.RESTScopeNamespace)
 	shared := true // nothing changes what the cache hands out: every write starts with a copy
-	return func(ctx context.Context, namespace string, refused func()) (cache.Cache, error) {
+	return func(ctx context.Context, namespace string, refused func(error)) (cache.Cache, error) {
 		selected := fields.OneTermEqualSelector("type", v1alpha1.SecretType)
 		if namespace != metav1.NamespaceAll { // which the cache takes for the namespace to ask for
 			selected = fields.AndSelectors(selected, fields.OneTermEqualSelector("metadata.namespace", namespace))
@@ -39,7 +39,7 @@ func OpenSecrets(mgr ctrl.Manager) func(ctx context.Context, namespace string, r
 			DefaultUnsafeDisableDeepCopy: &shared,
 			DefaultWatchErrorHandler: func(ctx context.Context, r *toolscache.Reflector, err error) {
 				if apierrors.IsForbidden(err) {
-					refused() // which leads to a line that tells what is missing
+					refused(err) // which leads to a line that tells what is missing
 					return
 				}
 				toolscache.DefaultWatchErrorHandler(ctx, r, err)

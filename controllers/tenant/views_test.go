@@ -16,8 +16,10 @@ import (
 func inView(t *testing.T, reader client.Reader) *secretview.Views {
 	t.Helper()
 	views := secretview.New(secretview.Options{
-		Open:   func(context.Context, string, func()) (cache.Cache, error) { return shownCache{reader: reader}, nil },
-		Review: func(context.Context, string) ([]string, error) { return nil, nil },
+		Open: func(context.Context, string, func(error)) (cache.Cache, error) {
+			return shownCache{reader: reader}, nil
+		},
+		Review: func(context.Context, string, []string) ([]string, error) { return nil, nil },
 		Clock:  clock.RealClock{},
 	})
 	ended := make(chan error, 1)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -28,9 +29,9 @@ type Options struct {
 	PerNamespace bool
 	// Open makes the cache of a namespace, of all if that is empty. It calls refused when the API server does not let
 	// it list or watch.
-	Open func(ctx context.Context, namespace string, refused func()) (cache.Cache, error)
-	// Review asks which of the verbs that the operator needs it may not use on Secrets there.
-	Review func(ctx context.Context, namespace string) (missing []string, err error)
+	Open func(ctx context.Context, namespace string, refused func(error)) (cache.Cache, error)
+	// Review asks which of some verbs the operator may not use on Secrets there.
+	Review func(ctx context.Context, namespace string, verbs []string) (missing []string, err error)
 	// Account is the operator's service account, for those who have to give it rights.
 	Account types.NamespacedName
 	// Clock paces.
@@ -44,6 +45,7 @@ type Views struct {
 	Options
 	knock  chan struct{} // there is a view to start
 	asking chan struct{} // held while rights are asked for
+	silent sync.Once     // tells that nobody answers
 
 	mu    sync.Mutex
 	views map[string]*view
@@ -87,14 +89,14 @@ func (v *Views) Start(ctx context.Context) error {
 	}
 }
 
-// In gives what can be seen of a namespace: nil if that is not known yet. A fault tells which rights are missing
-// there; what was seen before they went may still be given with it. Both become known to the feed.
-func (v *Views) In(namespace string) (client.Reader, *token.Fault) {
+// In gives what can be seen of a namespace: nil if that is not known yet, or if the operator may not look. What it may
+// not do there is given, too; what was seen before a right to look went stays in sight. Both become known to the feed.
+func (v *Views) In(namespace string) (client.Reader, *Lack) {
 	w := v.of(namespace)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(w.missing) > 0 {
-		return w.reader, v.fault(namespace, w.missing)
+		return w.reader, &Lack{Verbs: w.missing, Fault: v.fault(namespace, w.missing)}
 	}
 	return w.reader, nil
 }
@@ -107,28 +109,40 @@ func (v *Views) Ready(*http.Request) error {
 	w := v.of(metav1.NamespaceAll)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if w.reader == nil && len(w.missing) == 0 {
+	if w.reader == nil && !blind(w.missing) {
 		return errors.New("the Secrets do not show yet")
 	}
 	return nil
 }
 
-// Refused looks for the reason when the API server refused to read or write a Secret. It gives nil if that is not for
-// want of a right.
-func (v *Views) Refused(ctx context.Context, namespace string) *token.Fault {
-	w := v.of(namespace)
-	if _, known := v.In(namespace); known != nil {
-		return known
+// Refused looks for the reason when the API server refused to read or write a Secret. It gives no fault if that is not
+// for want of a right, and an error if that cannot be told.
+func (v *Views) Refused(ctx context.Context, namespace string, refusal error) (*token.Fault, error) {
+	w, verb := v.of(namespace), refusedVerb(refusal)
+	_, lack := v.In(namespace)
+	if fault := lack.Of(verb); fault != nil {
+		return fault, nil
 	}
-	if missing, err := v.review(ctx, w.namespace); err == nil && len(missing) > 0 {
-		w.judge(ctx, missing)
-		w.suspect()
-		return v.fault(namespace, missing)
+	missing, err := v.review(ctx, w.namespace, needed())
+	switch {
+	case apierrors.IsForbidden(err) && verb != "":
+		v.unanswered(err)
+		fault := v.fault(namespace, []string{verb})
+		fault.Cure = token.ByRetry // nobody can ask whether it came
+		return fault, nil
+	case err != nil:
+		return nil, err
+	case len(missing) == 0:
+		return nil, nil
 	}
-	return nil
+	w.judge(ctx, missing)
+	w.suspect()
+	_, lack = v.In(namespace)
+	return lack.Of(verb), nil
 }
 
-// Keep has a view of each of these namespaces, and of no other.
+// Keep has a view of each of these namespaces, and of no other. One that is new may be of a tenant that whoever counted
+// them did not know yet, so that a view goes when nobody wanted it for two rounds.
 func (v *Views) Keep(namespaces map[string]bool) {
 	if !v.PerNamespace {
 		return
@@ -139,7 +153,11 @@ func (v *Views) Keep(namespaces map[string]bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for namespace, w := range v.views {
-		if !namespaces[namespace] {
+		switch {
+		case namespaces[namespace]:
+		case !w.idle:
+			w.idle = true
+		default:
 			delete(v.views, namespace)
 			if w.stop != nil {
 				w.stop()
@@ -186,11 +204,12 @@ func (v *Views) of(namespace string) *view {
 		v.views[namespace] = w
 		signal(v.knock)
 	}
+	w.idle = false
 	return w
 }
 
 // review asks, and lets the API server take a breath where many ask.
-func (v *Views) review(ctx context.Context, namespace string) ([]string, error) {
+func (v *Views) review(ctx context.Context, namespace string, verbs []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
@@ -199,7 +218,7 @@ func (v *Views) review(ctx context.Context, namespace string) ([]string, error) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return v.Review(ctx, namespace)
+	return v.Review(ctx, namespace, verbs)
 }
 
 func signal(c chan<- struct{}) {

@@ -3,6 +3,7 @@ package secretview
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -10,7 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -20,6 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/defender-tenant/operator/api/v1alpha1"
+	"github.com/defender-tenant/operator/internal/token"
 )
 
 // world is an API server that refuses what it is told to.
@@ -32,35 +37,79 @@ type world struct {
 	opened  []string
 	slow    map[string]bool // namespaces whose cache does not come into sync
 	told    []string        // namespaces that changed
-	refused map[string]func()
+	refused map[string]func(error)
+	broke   map[string]func() // ends a cache by itself
+	// unopenable is why no cache can be made.
+	unopenable error
 }
 
 func newWorld(t *testing.T, perNamespace bool) *world {
 	t.Helper()
-	w := &world{missing: map[string][]string{}, asked: map[string]int{}, slow: map[string]bool{}, refused: map[string]func(){}}
+	w := &world{missing: map[string][]string{}, asked: map[string]int{}, slow: map[string]bool{}, refused: map[string]func(error){}, broke: map[string]func(){}}
 	w.Views = New(Options{
 		PerNamespace: perNamespace, Account: types.NamespacedName{Namespace: "defender-system", Name: "defender-tenant-operator"}, Clock: clock.RealClock{},
-		Review: func(_ context.Context, namespace string) ([]string, error) {
+		Review: func(_ context.Context, namespace string, verbs []string) ([]string, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.asked[namespace]++
-			return w.missing[namespace], w.broken
+			w.asked[namespace] += len(verbs)
+			missing := slices.DeleteFunc(slices.Clone(verbs), func(v string) bool { return !slices.Contains(w.missing[namespace], v) })
+			return missing, w.broken
 		},
-		Open: func(_ context.Context, namespace string, refused func()) (cache.Cache, error) {
+		Open: func(_ context.Context, namespace string, refused func(error)) (cache.Cache, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			if w.unopenable != nil {
+				return nil, w.unopenable
+			}
 			w.opened = append(w.opened, namespace)
 			w.refused[namespace] = refused
-			return &shown{slow: w.slow[namespace]}, nil
+			broken := make(chan struct{})
+			w.broke[namespace] = func() { close(broken) }
+			return &shown{slow: w.slow[namespace], broken: broken}, nil
 		},
 	})
 	return w
+}
+
+// refuse has the API server end the look at a namespace.
+func (w *world) refuse(namespace, verb string) {
+	w.mu.Lock()
+	refused := w.refused[namespace]
+	w.mu.Unlock()
+	refused(forbidden(verb))
+}
+
+// hold has a cache come into sync, or not.
+func (w *world) hold(namespace string, slow bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slow[namespace] = slow
+}
+
+// count gives how many questions there were since the last count.
+func (w *world) count(namespace string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	asked := w.asked[namespace]
+	w.asked[namespace] = 0
+	return asked
+}
+
+// forbidden is what the API server answers where a right is missing.
+func forbidden(verb string) error {
+	return apierrors.NewForbidden(corev1.Resource("secrets"), "", fmt.Errorf(`User "operator" cannot %s resource "secrets" in API group ""`, verb))
 }
 
 // start runs the views until the test ends, with a controller that leads.
 func (w *world) start(t *testing.T) {
 	t.Helper()
 	w.run(t)
+	w.lead(t)
+}
+
+// lead has a controller that wants to know what changes.
+func (w *world) lead(t *testing.T) {
+	t.Helper()
 	source := w.Feed(handler.Funcs{}, func(_ context.Context, _ Queue, namespace string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -95,9 +144,9 @@ func (w *world) forbid(namespace string, verbs ...string) {
 
 // sees tells whether a namespace is in view, and which reason there is if it may not be.
 func (w *world) sees(namespace string) (bool, string) {
-	reader, fault := w.In(namespace)
-	if fault != nil {
-		return reader != nil, fault.Reason
+	reader, lack := w.In(namespace)
+	if lack != nil {
+		return reader != nil, lack.Fault.Reason
 	}
 	return reader != nil, ""
 }
@@ -119,11 +168,16 @@ func pass(d time.Duration) {
 type shown struct {
 	cache.Cache // the rest of the interface: nobody calls it
 	slow        bool
+	broken      <-chan struct{}
 }
 
-func (*shown) Start(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+func (s *shown) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.broken:
+		return errors.New("broken")
+	}
 }
 
 func (*shown) GetInformer(context.Context, client.Object, ...cache.InformerGetOption) (cache.Informer, error) {
@@ -163,8 +217,8 @@ func TestANamespaceThatRefusesHoldsUpNobody(t *testing.T) {
 		w.expect(t, "slow", false, "")
 		w.expect(t, "soc", true, "")
 		pass(time.Minute)
-		if asked := w.asked["refusing"]; asked != 5 || w.asked["soc"] != 1 {
-			t.Errorf("asked %d times in a minute where something is missing, and %d where not; want 5 and 1", asked, w.asked["soc"])
+		if asked := w.asked["refusing"]; asked != 5*6 || w.asked["soc"] != 6 {
+			t.Errorf("asked %d times in a minute where something is missing, and %d where not; want 30 and 6", asked, w.asked["soc"])
 		}
 		w.told = nil
 		w.forbid("refusing")
@@ -201,10 +255,10 @@ func TestWhatWasSeenStaysKnown(t *testing.T) {
 		w.sees("soc")
 		synctest.Wait()
 		w.forbid("soc", "watch")
-		w.refused["soc"]()
+		w.refuse("soc", "watch")
 		synctest.Wait()
 		w.expect(t, "soc", true, v1alpha1.ReasonNoSecretRight)
-		w.slow["soc"] = true
+		w.hold("soc", true)
 		w.forbid("soc")
 		pass(15 * time.Second)
 		w.expect(t, "soc", false, "")
@@ -220,18 +274,22 @@ func TestAWriteThatIsRefused(t *testing.T) {
 		w.start(t)
 		w.sees("soc")
 		synctest.Wait()
-		if fault := w.Refused(t.Context(), "soc"); fault != nil {
-			t.Errorf("got %v for what is no want of a right", fault)
+		quota := apierrors.NewForbidden(corev1.Resource("secrets"), "contoso-xdr", errors.New("exceeded quota"))
+		if fault, err := w.Refused(t.Context(), "soc", quota); fault != nil || err != nil {
+			t.Errorf("got %v, %v for what is no want of a right", fault, err)
 		}
 		w.forbid("soc", "update")
-		fault := w.Refused(t.Context(), "soc")
+		if fault, err := w.Refused(t.Context(), "soc", quota); fault != nil || err != nil {
+			t.Errorf("got %v, %v for a quota where another right is missing", fault, err)
+		}
+		fault, _ := w.Refused(t.Context(), "soc", forbidden("update"))
 		if fault == nil || !strings.Contains(fault.Message, "may not update secrets in namespace soc") {
 			t.Errorf("got %v", fault)
 		}
 		w.expect(t, "soc", true, v1alpha1.ReasonNoSecretRight) // for everybody there
 		synctest.Wait()
 		asked := w.asked["soc"]
-		if again := w.Refused(t.Context(), "soc"); again == nil || w.asked["soc"] > asked {
+		if again, _ := w.Refused(t.Context(), "soc", forbidden("update")); again == nil || w.asked["soc"] > asked {
 			t.Error("what is known is asked again")
 		}
 		w.forbid("soc")
@@ -268,8 +326,10 @@ func TestTheViewOfAllHoldsTheControllerBackUntilItIsKnown(t *testing.T) {
 		if !decided || w.Ready(nil) != nil {
 			t.Error("a refusal holds the controller back")
 		}
-		fault, want := w.Refused(t.Context(), "soc"), "may not list secrets in all namespaces, soc among them"
-		if fault == nil || !strings.Contains(fault.Message, want) || !strings.Contains(fault.Message, "kind: ClusterRoleBinding") {
+		_, lack := w.In("soc")
+		want := "may not list secrets in all namespaces, soc among them. ClusterRole " +
+			"defender-tenant-operator-secrets lacks these verbs, or ClusterRoleBinding defender-tenant-operator-secrets names another role"
+		if fault := lack.Of("list"); fault == nil || !strings.Contains(fault.Message, want) || len(fault.Message) > 1024 {
 			t.Errorf("got %v", fault)
 		}
 		w.forbid("")
@@ -294,6 +354,13 @@ func TestKeepClosesTheOthers(t *testing.T) {
 		w.start(t)
 		w.Keep(map[string]bool{"soc": true, "noc": true})
 		synctest.Wait()
+		w.Keep(map[string]bool{"noc": true})
+		synctest.Wait()
+		w.expect(t, "soc", true, "") // it is wanted, although the round found no tenant there
+		w.Keep(map[string]bool{"noc": true})
+		synctest.Wait()
+		w.expect(t, "soc", true, "")
+		w.Keep(map[string]bool{"noc": true})
 		w.Keep(map[string]bool{"noc": true})
 		synctest.Wait()
 		if len(w.views) != 1 || w.views["noc"] == nil || !slices.Contains(w.opened, "soc") {
@@ -322,4 +389,88 @@ func TestTheMessageHasTheBinding(t *testing.T) {
 			t.Errorf("got %s", message)
 		}
 	}
+}
+
+func TestWhereNobodyMayLookFewQuestionsAreAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, true)
+		w.forbid("soc", needed()...)
+		w.start(t)
+		w.sees("soc")
+		pass(10*time.Minute + time.Second)
+		if asked := w.count("soc"); asked != 6+40*2 {
+			t.Errorf("asked %d questions in the first ten minutes, want 86", asked)
+		}
+		pass(time.Hour)
+		if asked := w.count("soc"); asked != 60*2 {
+			t.Errorf("asked %d questions in an hour, want 120", asked)
+		}
+		w.forbid("soc", "list")
+		pass(time.Minute)
+		_, lack := w.In("soc")
+		if !slices.Equal(lack.Verbs, []string{"list"}) {
+			t.Errorf("missing %v", lack.Verbs)
+		}
+		w.forbid("soc")
+		pass(time.Minute)
+		w.expect(t, "soc", true, "")
+	})
+}
+
+// TestWhereNobodyMayAsk the rights are tried.
+func TestWhereNobodyMayAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, false)
+		w.broken = apierrors.NewForbidden(schema.GroupResource{Resource: "selfsubjectaccessreviews"}, "", errors.New("no"))
+		w.hold("", true)
+		w.run(t)
+		synctest.Wait()
+		w.refuse("", "list")
+		w.lead(t)
+		synctest.Wait()
+		w.expect(t, "soc", false, v1alpha1.ReasonNoSecretRight)
+		if _, lack := w.In("soc"); !slices.Equal(lack.Verbs, []string{"list"}) {
+			t.Errorf("missing %v", lack.Verbs)
+		}
+		pass(15 * time.Second)
+		w.refuse("", "list")
+		pass(time.Second)
+		w.expect(t, "soc", false, v1alpha1.ReasonNoSecretRight)
+		w.hold("", false)
+		pass(15 * time.Second)
+		w.expect(t, "soc", true, "")
+		if len(w.opened) != 3 {
+			t.Errorf("opened %d times, want 3", len(w.opened))
+		}
+		fault, err := w.Refused(t.Context(), "soc", forbidden("update"))
+		if err != nil || fault == nil || fault.Cure != token.ByRetry || !strings.Contains(fault.Message, "may not update secrets") {
+			t.Errorf("got %v, %v", fault, err)
+		}
+		if fault, err := w.Refused(t.Context(), "soc", apierrors.NewForbidden(corev1.Resource("secrets"), "", errors.New("exceeded quota"))); fault != nil || err == nil {
+			t.Errorf("got %v, %v for what nobody can tell", fault, err)
+		}
+	})
+}
+
+// TestAViewThatEndsIsOpenedAnew be it that it never began.
+func TestAViewThatEndsIsOpenedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, true)
+		w.unopenable = errors.New("not now")
+		w.start(t)
+		w.sees("soc")
+		pass(time.Second)
+		w.expect(t, "soc", false, "")
+		w.mu.Lock()
+		w.unopenable = nil
+		w.mu.Unlock()
+		pass(2 * time.Second)
+		w.expect(t, "soc", true, "")
+		w.broke["soc"]()
+		pass(2 * time.Second)
+		w.expect(t, "soc", true, "")
+		if opened := len(w.opened); opened < 2 {
+			t.Errorf("opened %d times", opened)
+		}
+	})
 }

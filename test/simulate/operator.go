@@ -44,10 +44,10 @@ func (w *world) newReconciler() *tenant.Reconciler {
 		Client: &apiClient{viewCache: w.cache, api: w.api},
 		Live:   w.api,
 		Secrets: secretview.New(secretview.Options{
-			Open: func(ctx context.Context, _ string, _ func()) (cache.Cache, error) {
+			Open: func(ctx context.Context, _ string, _ func(error)) (cache.Cache, error) {
 				return w.cache, tenant.IndexSecrets(ctx, w.cache)
 			},
-			Review: func(context.Context, string) ([]string, error) { return nil, nil }, // everything is allowed
+			Review: func(context.Context, string, []string) ([]string, error) { return nil, nil }, // everything is allowed
 			Clock:  w.clocks.operators(),
 		}),
 		Tokens:  w.entra,

@@ -113,7 +113,8 @@ spec: {policyName: frozen, validationActions: [Deny]}
 		n++
 		secret := s.secret(namespace, "renamed")
 		secret.Annotations["try"] = strconv.Itoa(n)
-		return s.Update(s.t.Context(), secret) != nil
+		err := s.Update(s.t.Context(), secret) // which also fails if the operator was faster
+		return err != nil && strings.Contains(err.Error(), "frozen")
 	})
 	s.refresh(namespace, "frozen")
 	p.eventually("the write fails", func() bool {

@@ -22,7 +22,7 @@ help: ## Say what there is to make
 		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: verify ## Verify, then run all tests against a real control plane and each fuzz target for FUZZTIME (5s)
+test: verify ## Verify, then run all tests against a real control plane and each fuzz target for FUZZTIME (3000x)
 	@hack/test.sh
 
 .PHONY: demo
